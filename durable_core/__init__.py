@@ -1,0 +1,1 @@
+"""The Durable Functions runtime in pure Python."""

@@ -1,0 +1,1 @@
+"""Sans-I/O engine: history in, decisions out. No await, no clock, no storage."""

@@ -1,0 +1,1 @@
+"""The standalone Functions host behind ``durable start``."""

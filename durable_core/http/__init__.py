@@ -1,0 +1,1 @@
+"""The management API: request in, response out, whatever host carries it."""

@@ -1,0 +1,1 @@
+"""What user code touches: the app object, contexts and the durable client."""

@@ -1,0 +1,1 @@
+"""Queues, tables and blobs: three primitives that know nothing durable."""

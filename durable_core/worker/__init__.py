@@ -1,0 +1,1 @@
+"""The loops that turn messages into episodes and checkpoints."""

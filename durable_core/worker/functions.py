@@ -1,0 +1,64 @@
+"""What the worker knows of user code: named functions behind a small seam.
+
+The programming model (``durable_core.model``) builds these; the worker never sees decorators, contexts or bindings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from durable_core.core.replay import Orchestrator
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityCall:
+    """One execution of an activity, as its function may want to know it."""
+
+    name: str
+    instance_id: str
+    execution_id: str
+    task_id: int
+
+
+class ActivityBody(Protocol):
+    """Decodes the input text, runs the user's function and encodes its result.
+
+    A synchronous body returns the result text (None for no result); an asynchronous one returns an awaitable of it.
+    Any exception fails the activity.
+    """
+
+    def __call__(self, call: ActivityCall, input: str | None) -> str | Awaitable[str | None] | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    name: str
+    body: ActivityBody
+    is_async: bool
+    describe_failure: Callable[[BaseException], tuple[str, str | None]]
+    """Turns an exception into the ``Reason`` and ``Details`` of TaskFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Functions:
+    """Everything that one app registered; names match exactly, or ignoring case when that is unambiguous."""
+
+    orchestrators: Mapping[str, Orchestrator] = field(default_factory=dict)
+    activities: Mapping[str, Activity] = field(default_factory=dict)
+
+    def orchestrator(self, name: str) -> Orchestrator | None:
+        return _find(self.orchestrators, name)
+
+    def activity(self, name: str) -> Activity | None:
+        return _find(self.activities, name)
+
+
+def _find(functions: Mapping[str, Any], name: str) -> Any:
+    exact = functions.get(name)
+    if exact is not None:
+        return exact
+    folded = name.casefold()
+    alike = [function for known, function in functions.items() if known.casefold() == folded]
+    return alike[0] if len(alike) == 1 else None

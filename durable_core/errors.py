@@ -30,13 +30,17 @@ class StorageError(DurableError):
         status: HTTP status, 0 when no answer came.
         code: the service's error code, e.g. ``UpdateConditionNotSatisfied``; empty if unknown.
         index: position of the operation that failed inside a table transaction, None elsewhere.
+        after_retry: an earlier try of the same request ended without an answer, so that a conflict may be our own doing.
     """
 
-    def __init__(self, message: str, *, status: int = 0, code: str = "", index: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, status: int = 0, code: str = "", index: int | None = None, after_retry: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.index = index
+        self.after_retry = after_retry
 
 
 class NotFoundError(StorageError):

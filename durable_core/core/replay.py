@@ -1,15 +1,50 @@
-"""SKELETON of the interface; the body follows."""
+"""The replay core: drives one orchestrator function through history events (orchestration-semantics 2).
+
+The machine can stop after any event and go on later: after an episode it keeps the user's generator where it waits, so
+that the next event resumes it without replay. Fed the same events from the start, a new machine comes to the same
+decisions.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import inspect
+import logging
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
-from durable_core.core.history import HistoryEvent
-from durable_core.core.tasks import TaskBase, TimerTask
+from durable_core.core.decisions import Complete, CreateTimer, Decision, ScheduleTask
+from durable_core.core.determinism import SPLIT_TIMER_ID, mismatch
+from durable_core.core.failures import TaskFailedError
+from durable_core.core.history import (
+    EventRaised,
+    EventSent,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    HistoryEvent,
+    OrchestrationStatus,
+    OrchestratorStarted,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+from durable_core.core.tasks import AtomicTask, TaskBase, TaskState, TimerTask
 
 Decode = Callable[[str | None], Any]
+"""Turns the JSON text of a result or event into the value that the orchestrator sees."""
+
+logger = logging.getLogger("durable_core.replay")
+
+_RUNNING = TaskState.RUNNING
+_SUCCEEDED = TaskState.SUCCEEDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +57,333 @@ class Orchestrator:
     encode_output: Callable[[Any], str | None]
     """JSON text of the returned value; raises SerializationError."""
     describe_failure: Callable[[BaseException], str]
-    """Text of the failed instance's Output for an exception that left the function."""
+    """Output of the failed instance for an exception that left the function."""
 
 
-class OrchestrationRun(Protocol):
-    """What a context may ask of the machine that runs its orchestrator."""
+class OrchestrationRun:
+    """One execution of one orchestrator function; also what its context asks for tasks, time and input.
 
-    instance_id: str
-    execution_id: str
-    name: str
-    version: str | None
-    parent_instance_id: str | None
-    input: str | None
-    custom_status: str | None
-    is_replaying: bool
-    current_time: int
-    histories: Sequence[HistoryEvent]
+    Attributes:
+        custom_status: JSON text or None.
+        current_time: ticks of the latest OrchestratorStarted (semantics 2.6).
+        is_replaying: True while events of earlier episodes are processed (semantics 2.8).
+        histories: all events of this generation so far.
+    """
 
-    def next_guid_number(self) -> int: ...
-    def call_activity(self, name: str, input: str | None, decode: Decode) -> TaskBase: ...
-    def create_timer(self, fire_at: int) -> TimerTask: ...
-    def wait_for_event(self, name: str, decode: Decode) -> TaskBase: ...
+    def __init__(self, orchestrator: Orchestrator, histories: Sequence[HistoryEvent] = ()) -> None:
+        self.orchestrator = orchestrator
+        self.histories = histories
+        self.instance_id = ""
+        self.execution_id = ""
+        self.name = orchestrator.name
+        self.version: str | None = ""
+        self.parent_instance_id: str | None = None
+        self.input: str | None = None
+        self.custom_status: str | None = None
+        self.is_replaying = False
+        self.current_time = 0
+        self.is_suspended = False
+        self._position = 0
+        self._next_id = 0
+        self._guids = 0
+        self._generator: Generator[Any, Any, Any] | None = None
+        self._waiting: TaskBase | None = None
+        self._pending: dict[int, Decision] = {}
+        self._open: dict[int, tuple[TaskBase, Decode | None]] = {}
+        self._waiters: dict[str, deque[tuple[TaskBase, Decode]]] = {}
+        self._buffered: dict[str, deque[str | None]] = {}
+        self._held_back: list[HistoryEvent] = []
+        self._is_complete = False
+        self._is_terminated = False
+        self._has_diverged = False
+
+    # ---- what the worker calls -------------------------------------------------------------------------------------
+
+    @property
+    def is_complete(self) -> bool:
+        """The function has ended (its completion may still be held back by a suspension)."""
+        return self._is_complete
+
+    def feed(self, events: Iterable[HistoryEvent], *, replaying: bool) -> None:
+        """Process events in order; afterwards ``take_decisions`` has what the code decided."""
+        self.is_replaying = replaying
+        handlers = _HANDLERS
+        for event in events:
+            if type(event) is OrchestratorStarted:
+                if event.timestamp > self.current_time:
+                    self.current_time = event.timestamp
+            elif self.is_suspended and not isinstance(event, (ExecutionResumed, ExecutionTerminated)):
+                if not isinstance(event, ExecutionSuspended):
+                    self._held_back.append(event)
+            else:
+                handler = handlers.get(type(event))
+                if handler is not None:
+                    handler(self, event)
+            self._position += 1
+        self.is_replaying = False
+
+    def take_decisions(self) -> list[Decision]:
+        """Decisions that no event has confirmed, by ascending id; none while suspended (semantics 3.11).
+
+        What is taken counts as confirmed: the caller writes it to the history.
+        """
+        if self.is_suspended and not self._is_terminated:
+            return []
+        decisions = list(self._pending.values())
+        self._pending.clear()
+        return decisions
+
+    def close(self) -> None:
+        """Let the user's generator go; its ``finally`` blocks run, but decide nothing any more."""
+        self._is_complete = True
+        generator, self._generator = self._generator, None
+        if generator is None:
+            return
+        try:
+            generator.close()
+        except Exception as error:  # the user's clean-up code failed after the instance was over: only worth a line
+            logger.warning(
+                "Orchestrator function '%s', instance '%s': closing the generator raised %r; an orchestrator must not "
+                "yield or raise while it is being closed.",
+                self.orchestrator.name,
+                self.instance_id,
+                error,
+            )
+
+    # ---- what contexts call ----------------------------------------------------------------------------------------
+
+    def next_guid_number(self) -> int:
+        """Counter for deterministic GUIDs: 0, 1, 2, … in every execution (semantics 2.9)."""
+        number = self._guids
+        self._guids = number + 1
+        return number
+
+    def call_activity(self, name: str, input: str | None, decode: Decode) -> TaskBase:
+        """Schedule an activity now; ``input`` is the JSON text that goes into its message."""
+        task = AtomicTask(self._next_id)
+        if not self._is_complete:
+            self._decide(ScheduleTask(self._next_id, name, input), task, decode)
+        return task
+
+    def create_timer(self, fire_at: int) -> TimerTask:
+        """Create a timer that fires at ``fire_at`` ticks, at once when that is past."""
+        task = TimerTask(self._next_id, fire_at)
+        if not self._is_complete:
+            self._decide(CreateTimer(self._next_id, fire_at), task, None)
+        return task
+
+    def wait_for_event(self, name: str, decode: Decode) -> TaskBase:
+        """Wait for an external event of exactly this name; events and waiters pair first in, first out.
+
+        Takes no id and writes nothing (behaviour 8).
+        """
+        task = AtomicTask(name)
+        buffered = self._buffered.get(name)
+        if buffered:
+            _succeed(task, decode, buffered.popleft())
+        else:
+            self._waiters.setdefault(name, deque()).append((task, decode))
+        return task
+
+    # ---- events ----------------------------------------------------------------------------------------------------
+
+    def _decide(self, decision: Decision, task: TaskBase, decode: Decode | None) -> None:
+        self._pending[decision.id] = decision
+        self._open[decision.id] = (task, decode)
+        self._next_id = decision.id + 1
+
+    def _start(self, event: ExecutionStarted) -> None:
+        self.instance_id = event.instance.instance_id
+        self.execution_id = event.instance.execution_id or ""
+        self.name = event.name
+        self.version = event.version
+        self.input = event.input
+        self.parent_instance_id = event.parent.instance.instance_id if event.parent else None
+        try:
+            started = self.orchestrator.start(self)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the user's code raises, SystemExit included, fails the instance
+            self._fail(error)
+            return
+        if inspect.isgenerator(started):
+            self._generator = started
+            self._waiting = _STARTING
+            self._resume()
+        elif wrong := _not_an_output(started):
+            if inspect.iscoroutine(started):
+                started.close()
+            self._fail(TypeError(wrong))
+        else:
+            self._return(started)
+
+    def _confirm(self, event: HistoryEvent) -> None:
+        if event.event_id == SPLIT_TIMER_ID:
+            return
+        decision = self._pending.pop(event.event_id, None)
+        if type(decision) is ScheduleTask and type(event) is TaskScheduled and decision.name == event.name:
+            return  # the common case, kept off the slow path: replay cost is paid per past activity
+        wrong = mismatch(
+            event,
+            decision,
+            function=self.orchestrator.name,
+            position=self._position,
+        )
+        if wrong is not None and not self._has_diverged:
+            # What the diverging replay decided must not run a second time, so none of it is carried out.
+            self._has_diverged = True
+            self._pending.clear()
+            self._complete(OrchestrationStatus.Failed, wrong)
+
+    def _task_completed(self, event: TaskCompleted | SubOrchestrationInstanceCompleted) -> None:
+        entry = self._open.pop(event.task_scheduled_id, None)
+        if entry is not None:
+            task, decode = entry
+            _succeed(task, decode, event.result)
+            self._resume()
+
+    def _task_failed(self, event: TaskFailed | SubOrchestrationInstanceFailed) -> None:
+        entry = self._open.pop(event.task_scheduled_id, None)
+        if entry is not None:
+            entry[0].fail(TaskFailedError(event.reason or "", event.details, event.failure_details))
+            self._resume()
+
+    def _timer_fired(self, event: TimerFired) -> None:
+        entry = self._open.pop(event.timer_id, None)
+        if entry is not None:
+            timer = entry[0]
+            if not (isinstance(timer, TimerTask) and timer.is_cancelled):
+                timer.succeed(None)
+                self._resume()
+
+    def _event_raised(self, event: EventRaised) -> None:
+        waiters = self._waiters.get(event.name)
+        if waiters:
+            task, decode = waiters.popleft()
+            _succeed(task, decode, event.input)
+            self._resume()
+        else:
+            self._buffered.setdefault(event.name, deque()).append(event.input)
+
+    def _terminate(self, event: ExecutionTerminated) -> None:
+        if self.is_suspended:
+            self._pending.clear()
+            self._is_complete = False
+        if not self._is_complete:
+            self._is_terminated = True
+            self._complete(OrchestrationStatus.Terminated, event.input)
+
+    def _suspend(self, event: ExecutionSuspended) -> None:
+        self.is_suspended = True
+
+    def _continue(self, event: ExecutionResumed) -> None:
+        self.is_suspended = False
+        held_back, self._held_back = self._held_back, []
+        position, replaying = self._position, self.is_replaying
+        self.feed(held_back, replaying=replaying)
+        self._position, self.is_replaying = position, replaying
+
+    # ---- the user's generator --------------------------------------------------------------------------------------
+
+    def _resume(self) -> None:
+        """Run user code until it waits for an open task. Iterative: many settled tasks in a row cost no stack."""
+        task = self._waiting
+        generator = self._generator
+        if generator is None or task is None:
+            return
+        try:
+            while task.state is not _RUNNING:
+                task = generator.send(task.result) if task.state is _SUCCEEDED else generator.throw(task.result)
+                if not isinstance(task, TaskBase):
+                    self._waiting = None
+                    self._fail(TypeError(_not_a_task(task)))
+                    return
+            self._waiting = task
+        except StopIteration as stop:
+            self._generator = None
+            self._return(stop.value)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever the user's code raises, SystemExit included, fails the instance
+            self._generator = None
+            self._fail(error)
+
+    def _return(self, value: Any) -> None:
+        if isinstance(value, TaskBase):
+            self._fail(TypeError("the orchestrator returned a durable task; `yield` the task and return its result"))
+            return
+        try:
+            output = self.orchestrator.encode_output(value)
+        except Exception as error:  # user code (to_json) runs inside the codec: any failure is the instance's
+            self._fail(error)
+            return
+        self._complete(OrchestrationStatus.Completed, output)
+
+    def _fail(self, error: BaseException) -> None:
+        self._complete(OrchestrationStatus.Failed, self.orchestrator.describe_failure(error))
+
+    def _complete(self, status: OrchestrationStatus, result: str | None) -> None:
+        self._pending[self._next_id] = Complete(self._next_id, status, result)
+        self._next_id += 1
+        self._waiting = None
+        self.close()
+
+
+def _succeed(task: TaskBase, decode: Decode | None, text: str | None) -> None:
+    if decode is None:
+        task.succeed(None)
+        return
+    try:
+        value = decode(text)
+    except Exception as error:  # a payload that cannot be read is thrown where the orchestrator waits for it
+        task.fail(error)
+        return
+    task.succeed(value)
+
+
+def _not_a_task(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        hint = "to wait for several tasks yield context.task_all([...]) or context.task_any([...])"
+    elif inspect.isgenerator(value):
+        hint = "did you forget `yield from`?"
+    elif inspect.isawaitable(value):
+        hint = "an orchestrator cannot await; move asynchronous work into an activity"
+    else:
+        hint = "yield what context.call_activity, create_timer, wait_for_external_event, task_all or task_any returns"
+    return f"the orchestrator yielded {_short(value)} instead of a durable task: {hint}"
+
+
+def _not_an_output(value: Any) -> str | None:
+    if inspect.iscoroutine(value):
+        return "an orchestrator must be a generator function: write `def` and `yield`, not `async def` and `await`"
+    if inspect.isasyncgen(value):
+        return "an orchestrator must be a plain generator function: write `def`, not `async def`"
+    if isinstance(value, Generator) or (hasattr(value, "__next__") and hasattr(value, "__iter__")):
+        return f"an orchestrator must be a generator function or return a value, but it returned {_short(value)}"
+    return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+_STARTING = TaskBase()
+_STARTING.succeed(None)
+
+_HANDLERS: dict[type[HistoryEvent], Callable[[OrchestrationRun, Any], None]] = {
+    ExecutionStarted: OrchestrationRun._start,
+    TaskScheduled: OrchestrationRun._confirm,
+    TimerCreated: OrchestrationRun._confirm,
+    SubOrchestrationInstanceCreated: OrchestrationRun._confirm,
+    EventSent: OrchestrationRun._confirm,
+    TaskCompleted: OrchestrationRun._task_completed,
+    SubOrchestrationInstanceCompleted: OrchestrationRun._task_completed,
+    TaskFailed: OrchestrationRun._task_failed,
+    SubOrchestrationInstanceFailed: OrchestrationRun._task_failed,
+    TimerFired: OrchestrationRun._timer_fired,
+    EventRaised: OrchestrationRun._event_raised,
+    ExecutionTerminated: OrchestrationRun._terminate,
+    ExecutionSuspended: OrchestrationRun._suspend,
+    ExecutionResumed: OrchestrationRun._continue,
+}

@@ -1,0 +1,136 @@
+"""The fold of one generation's history: what it says about the instance (orchestration-semantics 1.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from durable_core.core.history import (
+    EventRaised,
+    ExecutionCompleted,
+    ExecutionResumed,
+    ExecutionStarted,
+    ExecutionSuspended,
+    ExecutionTerminated,
+    GenericEvent,
+    HistoryEvent,
+    OrchestrationStatus,
+    OrchestratorStarted,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+
+_Key = tuple[object, ...]
+
+
+class RuntimeState:
+    """Events of one generation, in order, and the facts that follow from them.
+
+    Attributes:
+        events: every event so far; append through ``add`` only.
+        started: the generation's start, None before it.
+        completed: its end, None while it runs.
+        status: Running until a suspension or the completion says otherwise.
+        episodes: number of OrchestratorStarted events.
+    """
+
+    def __init__(self, events: Iterable[HistoryEvent] = ()) -> None:
+        self.events: list[HistoryEvent] = []
+        self.started: ExecutionStarted | None = None
+        self.completed: ExecutionCompleted | None = None
+        self.status = OrchestrationStatus.Running
+        self.episodes = 0
+        self.last_started = 0
+        self._scheduled: set[int] = set()
+        self._seen: set[_Key] = set()
+        self.extend(events)
+
+    @property
+    def execution_id(self) -> str | None:
+        return self.started.instance.execution_id if self.started else None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.completed is not None
+
+    def extend(self, events: Iterable[HistoryEvent]) -> None:
+        for event in events:
+            self.add(event)
+
+    def add(self, event: HistoryEvent) -> None:
+        self.events.append(event)
+        kind = type(event)
+        if kind is OrchestratorStarted:
+            self.episodes += 1
+            self.last_started = event.timestamp
+        elif isinstance(event, (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated)):
+            self._scheduled.add(event.event_id)
+        elif isinstance(event, ExecutionStarted):
+            self.started = event
+        elif isinstance(event, ExecutionCompleted):
+            if self.completed is None:
+                self.completed = event
+                self.status = event.status
+        elif isinstance(event, ExecutionSuspended):
+            self.status = OrchestrationStatus.Suspended
+        elif isinstance(event, ExecutionResumed) and self.completed is None:
+            self.status = OrchestrationStatus.Running
+        key = identity(event)
+        if key is not None:
+            self._seen.add(key)
+
+    def has_scheduled(self, task_id: int) -> bool:
+        """A decision with this id is in the history."""
+        return task_id in self._scheduled
+
+    def is_duplicate(self, event: HistoryEvent) -> bool:
+        """The history already holds this received event, told by its ``identity``."""
+        key = identity(event)
+        return key is not None and key in self._seen
+
+    def open_activities(self) -> set[int]:
+        """Ids of scheduled activities that nothing has answered yet."""
+        return {
+            event.event_id
+            for event in self.events
+            if isinstance(event, TaskScheduled) and (_REPLY, event.event_id) not in self._seen
+        }
+
+
+_REPLIES = (TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, SubOrchestrationInstanceFailed)
+
+
+def settled_id(event: HistoryEvent) -> int | None:
+    """Id of the decision that this reply answers; None if the event is no reply."""
+    if isinstance(event, _REPLIES):
+        return event.task_scheduled_id
+    if isinstance(event, TimerFired):
+        return event.timer_id
+    return None
+
+
+_REPLY = "reply"
+
+
+def identity(event: HistoryEvent) -> _Key | None:
+    """What makes two received events the same one (design rule 1); None for events that are never received twice.
+
+    A reply is known by its task id; an external or control event by type, name, input and Timestamp.
+    """
+    settles = settled_id(event)
+    if settles is not None:
+        return (_REPLY, settles)
+    if isinstance(event, EventRaised):
+        return (EventRaised, event.name, event.input, event.timestamp)
+    if isinstance(event, ExecutionTerminated):
+        return (ExecutionTerminated, event.input, event.timestamp)
+    if isinstance(event, (ExecutionSuspended, ExecutionResumed)):
+        return (type(event), event.reason, event.timestamp)
+    if isinstance(event, GenericEvent):
+        return (GenericEvent, event.data, event.timestamp)
+    return None

@@ -5,11 +5,13 @@ The programming model (``durable_core.model``) builds these; the worker never se
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 from durable_core.core.replay import Orchestrator
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,25 @@ class Functions:
         return _find(self.activities, name)
 
 
-def _find(functions: Mapping[str, Any], name: str) -> Any:
+def unknown_function(kind: str, name: str, known: Iterable[str]) -> str:
+    """The text of a call of a function that does not exist; ``kind`` is ``activity`` or ``orchestrator``.
+
+    The sentences are those of the extension (golden python-stack, ``no-such-orchestrator``).
+    """
+    names = ", ".join(f"'{known_name}'" for known_name in sorted(known))
+    listed = (
+        f"The following are the known {kind} functions: {names}."
+        if names
+        else f"No {kind} functions are currently registered!"
+    )
+    article = "an" if kind[0] in "aeiou" else "a"
+    return (
+        f"{kind.capitalize()} function '{name}' failed: The function '{name}' doesn't exist, is disabled, or is not "
+        f"{article} {kind} function. Additional info: {listed}"
+    )
+
+
+def _find(functions: Mapping[str, T], name: str) -> T | None:
     exact = functions.get(name)
     if exact is not None:
         return exact

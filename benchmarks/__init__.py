@@ -1,0 +1,1 @@
+"""Runnable measurements; ``python -m benchmarks`` prints the table that ``make bench`` shows."""

@@ -1,0 +1,45 @@
+"""The functions that the measurements run, built with the programming model that users have."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import durable_core as df
+
+app = df.DFApp()
+
+
+@app.activity_trigger(input_name="city")
+def say_hello(city: str) -> str:
+    return f"Hello {city}!"
+
+
+def _sequence(context: df.DurableOrchestrationContext, length: int) -> Generator[Any, Any, list[str]]:
+    results = []
+    for number in range(length):
+        results.append((yield context.call_activity("say_hello", f"city {number}")))
+    return results
+
+
+@app.orchestration_trigger(context_name="context")
+def hello3(context: df.DurableOrchestrationContext) -> Generator[Any, Any, list[str]]:
+    return (yield from _sequence(context, 3))
+
+
+@app.orchestration_trigger(context_name="context")
+def hello5(context: df.DurableOrchestrationContext) -> Generator[Any, Any, list[str]]:
+    return (yield from _sequence(context, 5))
+
+
+@app.orchestration_trigger(context_name="context")
+def sequence(context: df.DurableOrchestrationContext) -> Generator[Any, Any, int]:
+    results = yield from _sequence(context, context.get_input())
+    return len(results)
+
+
+@app.orchestration_trigger(context_name="context")
+def fan_out(context: df.DurableOrchestrationContext) -> Generator[Any, Any, int]:
+    tasks = [context.call_activity("say_hello", str(number)) for number in range(context.get_input())]
+    results = yield context.task_all(tasks)
+    return len(results)

@@ -1,0 +1,225 @@
+"""Loading and appending histories under the sentinel's ETag (task-hub 4, design rule 2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from durable_core.core.history import HistoryEvent
+from durable_core.errors import AlreadyExistsError, DurableError, PreconditionFailedError
+from durable_core.storage.base import ANY, Entity, Operation, Row, TableStore, Value, Verb
+from durable_core.taskhub.history_table import (
+    MAX_ROWS,
+    assemble,
+    batches,
+    event_row,
+    overflowing,
+    read_row,
+    sentinel_row,
+)
+from durable_core.taskhub.keys import SENTINEL, escape_key, quote
+from durable_core.taskhub.names import HubNames
+from durable_core.taskhub.payloads import PayloadStore, history_blob
+
+
+class LostRaceError(DurableError):
+    """Another worker has moved the history on; its checkpoint stands.
+
+    Attributes:
+        committed: our rows were written all the same, so their messages must stay.
+    """
+
+    def __init__(self, message: str, *, committed: bool = False) -> None:
+        super().__init__(message)
+        self.committed = committed
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedHistory:
+    """The current generation of an instance.
+
+    Attributes:
+        etag: the sentinel's, None if nothing ever ran.
+        partial_rows: row keys left behind by a checkpoint that was cut off.
+        blob_names: blobs that hold overflowed columns of this generation.
+    """
+
+    events: Sequence[HistoryEvent]
+    etag: str | None
+    execution_id: str | None
+    partial_rows: Sequence[str]
+    blob_names: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """A committed checkpoint.
+
+    Attributes:
+        etag: the sentinel's new ETag.
+        urls: blob URL of each overflowed column, by (position in the new events, column).
+    """
+
+    etag: str
+    urls: Mapping[tuple[int, str], str]
+
+
+class HistoryStore:
+    """The History table of one hub."""
+
+    def __init__(self, tables: TableStore, names: HubNames, payloads: PayloadStore, now: Callable[[], int]) -> None:
+        self._tables = tables
+        self._table = names.history
+        self._payloads = payloads
+        self._now = now
+
+    async def load(self, instance_id: str) -> LoadedHistory:
+        """Read the current generation, overflowed columns included."""
+        rows = await self._rows(f"PartitionKey eq {quote(escape_key(instance_id))}")
+        loaded = assemble(rows)
+        blobs: list[str] = []
+        filled = await asyncio.gather(*(self._fill(row, blobs) for row in loaded.rows)) if loaded.rows else []
+        events = [read_row(columns) for columns in filled]
+        return LoadedHistory(events, loaded.etag, loaded.execution_id, loaded.partial_rows, blobs)
+
+    async def _rows(self, filter: str) -> list[Row]:
+        rows: list[Row] = []
+        continuation: str | None = None
+        while True:
+            page = await self._tables.query(self._table, filter, continuation=continuation)
+            rows.extend(page.rows)
+            continuation = page.continuation
+            if continuation is None:
+                return rows
+
+    async def _fill(self, row: Row, blobs: list[str]) -> Mapping[str, Value]:
+        overflowed = {
+            name.removesuffix("BlobName"): str(value)
+            for name, value in row.values.items()
+            if name.endswith("BlobName") and value
+        }
+        if not overflowed:
+            return row.values
+        blobs.extend(overflowed.values())
+        columns = dict(row.values)
+        for column, blob in overflowed.items():
+            columns[column] = await self._payloads.get(blob)
+        return columns
+
+    async def append(
+        self,
+        instance_id: str,
+        execution_id: str,
+        first: int,
+        events: Sequence[HistoryEvent],
+        *,
+        etag: str | None,
+        leftovers: Sequence[str] = (),
+        replaces: bool = False,
+    ) -> Appended:
+        """Commit the new events of one episode.
+
+        Args:
+            first: position of ``events[0]`` in the generation.
+            etag: the sentinel's as it was loaded, None if there was none.
+            leftovers: row keys of a cut-off checkpoint; those that are not overwritten are deleted.
+            replaces: this is a new instance's first checkpoint, which may replace whatever history stands there.
+
+        Raises:
+            LostRaceError: the history moved on without us.
+            StorageError: storage failed; whether the rows were written is unknown.
+        """
+        key = escape_key(instance_id)
+        rows, urls = await self._encode(events, key, first, execution_id)
+        written = {row["RowKey"] for row in rows}
+        parts: list[list[Operation]] = [
+            [Operation(Verb.REPLACE, row) for row in batch] for batch in batches(rows)
+        ]
+        for leftover in leftovers:
+            if leftover not in written:
+                if len(parts[-1]) >= MAX_ROWS:
+                    parts.append([])
+                parts[-1].append(Operation(Verb.DELETE, {"PartitionKey": key, "RowKey": leftover}, ANY))
+        for number, part in enumerate(parts):
+            last = number == len(parts) - 1
+            try:
+                etag = await self._write(key, execution_id, part, etag, last=last)
+            except (AlreadyExistsError, PreconditionFailedError) as error:
+                etag = await self._after_conflict(key, execution_id, part, etag, error, replaces and number == 0, last)
+        assert etag is not None
+        return Appended(etag, urls)
+
+    async def _encode(
+        self, events: Sequence[HistoryEvent], key: str, first: int, execution_id: str
+    ) -> tuple[list[Entity], dict[tuple[int, str], str]]:
+        rows: list[Entity] = []
+        urls: dict[tuple[int, str], str] = {}
+        uploads = []
+        for offset, event in enumerate(events):
+            row = event_row(event, partition_key=key, position=first + offset, execution_id=execution_id)
+            for column in overflowing(row):
+                blob = history_blob(
+                    key, str(row["RowKey"]), str(row["EventType"]), column, self._payloads.random
+                )
+                uploads.append(self._payloads.put(blob, str(row[column])))
+                urls[offset, column] = self._payloads.url(blob)
+                row[column] = ""
+                row[f"{column}BlobName"] = blob
+            rows.append(row)
+        if uploads:
+            await asyncio.gather(*uploads)
+        return rows, urls
+
+    async def _write(
+        self, key: str, execution_id: str, part: Sequence[Operation], etag: str | None, *, last: bool
+    ) -> str:
+        sentinel = sentinel_row(key, execution_id, complete_at=self._now() if last else None)
+        lock = Operation(Verb.INSERT, sentinel) if etag is None else Operation(Verb.MERGE, sentinel, etag)
+        etags = await self._tables.transaction(self._table, [*part, lock])
+        new = etags[-1]
+        assert new is not None
+        return new
+
+    async def _after_conflict(
+        self,
+        key: str,
+        execution_id: str,
+        part: Sequence[Operation],
+        etag: str | None,
+        error: Exception,
+        replaces: bool,
+        last: bool,
+    ) -> str:
+        """A 409 or 412 is a lost race only if what stands there is not what we wrote (design rule 2)."""
+        ours = [operation.entity for operation in part if operation.verb is Verb.REPLACE]
+        begin = str(ours[0]["RowKey"]) if ours else SENTINEL
+        rows = await self._rows(f"PartitionKey eq {quote(key)} and RowKey ge {quote(begin)}")
+        by_key = {row.values["RowKey"]: row for row in rows}
+        sentinel = by_key.get(SENTINEL)
+        if sentinel is None:
+            raise LostRaceError(f"the history was deleted meanwhile ({error})") from error
+        if sentinel.values.get("ExecutionId") == execution_id and ours and _stands(ours[0], by_key):
+            after = [
+                row
+                for row_key, row in by_key.items()
+                if row_key != SENTINEL
+                and str(row_key) > str(ours[-1]["RowKey"])
+                and row.values.get("ExecutionId") == execution_id
+            ]
+            if after:
+                raise LostRaceError("our checkpoint was written and another worker went on from it", committed=True)
+            return sentinel.etag
+        if replaces and etag is None and sentinel.values.get("ExecutionId") != execution_id:
+            try:
+                return await self._write(key, execution_id, part, sentinel.etag, last=last)
+            except PreconditionFailedError as again:
+                raise LostRaceError(f"the sentinel row moved twice ({again})") from again
+        raise LostRaceError(f"the sentinel row belongs to another checkpoint ({error})") from error
+
+
+def _stands(ours: Entity, by_key: Mapping[Value, Row]) -> bool:
+    found = by_key.get(ours["RowKey"])
+    return found is not None and all(
+        found.values.get(column) == ours[column] for column in ("ExecutionId", "EventType", "_Timestamp")
+    )

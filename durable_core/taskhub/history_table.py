@@ -1,0 +1,295 @@
+"""History events as table rows and back (task-hub 4.2 to 4.5, 4.7): columns, order and types are exact."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from durable_core.core import history as h
+from durable_core.core.ticks import format_column
+from durable_core.errors import UndecodableMessageError
+from durable_core.storage.base import DateTime, Entity, Row, Value
+from durable_core.taskhub.event_json import read_event
+from durable_core.taskhub.keys import SENTINEL, row_key
+from durable_core.taskhub.wire import text
+
+MAX_ROWS = 99
+"""Event rows per transaction; the sentinel is the hundredth (task-hub 4.4)."""
+MAX_BYTES = 3 * 1024 * 1024
+"""Estimated size at which a transaction is closed."""
+OVERFLOW_UNITS = 30720
+"""UTF-16 code units that a column may hold; more go to a blob (task-hub 4.5)."""
+OVERFLOWING = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
+"""Columns that may overflow, in the order in which .NET tests them."""
+
+_JSON_COLUMNS = frozenset({"OrchestrationInstance", "ParentInstance", "Tags", "ParentTraceContext", "FailureDetails"})
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def event_columns(event: h.HistoryEvent) -> dict[str, Value]:
+    """The event's columns in the order of Appendix A.2, without keys and execution id."""
+    writer = _WRITERS.get(type(event))
+    columns: dict[str, Value] = writer(event) if writer is not None else {}
+    columns["EventId"] = event.event_id
+    columns["IsPlayed"] = event.is_played
+    columns["_Timestamp"] = DateTime(format_column(event.timestamp))
+    columns["EventType"] = h.EVENT_TYPES[type(event)].name
+    return columns
+
+
+def event_row(event: h.HistoryEvent, *, partition_key: str, position: int, execution_id: str) -> dict[str, Value]:
+    """The whole row of one event."""
+    columns = event_columns(event)
+    columns["PartitionKey"] = partition_key
+    columns["RowKey"] = row_key(position)
+    columns["ExecutionId"] = execution_id
+    return columns
+
+
+def sentinel_row(partition_key: str, execution_id: str, *, complete_at: int | None) -> dict[str, Value]:
+    """The row that locks the history; ``complete_at`` (ticks) only in the last batch of a checkpoint (task-hub 4.3)."""
+    columns: dict[str, Value] = {
+        "PartitionKey": partition_key,
+        "RowKey": SENTINEL,
+        "ExecutionId": execution_id,
+        "IsCheckpointComplete": complete_at is not None,
+    }
+    if complete_at is not None:
+        columns["CheckpointCompletedTimestamp"] = DateTime(format_column(complete_at))
+    return columns
+
+
+def overflowing(columns: Mapping[str, Value]) -> list[str]:
+    """Names of the columns whose value does not fit, in .NET's order."""
+    return [
+        name
+        for name in OVERFLOWING
+        if isinstance(value := columns.get(name), str) and len(value) > OVERFLOW_UNITS // 2 and _too_large(value)
+    ]
+
+
+def _too_large(value: str) -> bool:
+    return len(value) > OVERFLOW_UNITS or len(value.encode("utf-16-le", "surrogatepass")) > 2 * OVERFLOW_UNITS
+
+
+def batches(rows: Sequence[Entity]) -> list[list[Entity]]:
+    """Split a checkpoint's event rows into transactions (task-hub 4.4); at least one, possibly empty."""
+    result: list[list[Entity]] = [[]]
+    size = 0
+    for row in rows:
+        estimate = 1024 + sum(2 * len(value) for name in OVERFLOWING if isinstance(value := row.get(name), str))
+        if result[-1] and (len(result[-1]) == MAX_ROWS or size + estimate > MAX_BYTES):
+            result.append([])
+            size = 0
+        result[-1].append(row)
+        size += estimate
+    return result
+
+
+def _instance(instance: h.OrchestrationInstance) -> str:
+    return f'{{"InstanceId":{text(instance.instance_id)},"ExecutionId":{text(instance.execution_id)}}}'
+
+
+def _parent(parent: h.ParentInstance | None) -> str:
+    if parent is None:
+        return "null"
+    return (
+        f'{{"Name":{text(parent.name)},"OrchestrationInstance":{_instance(parent.instance)},'
+        f'"TaskScheduleId":{parent.task_schedule_id},"Version":{text(parent.version)}}}'
+    )
+
+
+def tags_text(tags: Mapping[str, str] | None) -> str:
+    """Tags as a JSON column, the text ``null`` if there are none."""
+    if tags is None:
+        return "null"
+    return "{" + ",".join(f"{text(key)}:{text(value)}" for key, value in tags.items()) + "}"
+
+
+def _trace(context: h.TraceContext | None) -> str:
+    if context is None:
+        return "null"
+    return (
+        f'{{"TraceParent":{text(context.trace_parent)},"TraceState":{text(context.trace_state)},'
+        f'"Id":{text(context.id)},"SpanId":{text(context.span_id)},'
+        f'"ActivityStartTime":{text(context.activity_start_time)}}}'
+    )
+
+
+def _failure(details: h.FailureDetails | None) -> str:
+    if details is None:
+        return "null"
+    properties = "null" if details.properties is None else json.dumps(dict(details.properties), separators=(",", ":"))
+    return (
+        f'{{"ErrorType":{text(details.error_type)},"ErrorMessage":{text(details.error_message)},'
+        f'"StackTrace":{text(details.stack_trace)},"InnerFailure":{_failure(details.inner_failure)},'
+        f'"IsNonRetriable":{"true" if details.is_non_retriable else "false"},"Properties":{properties}}}'
+    )
+
+
+def _date(ticks: int | None) -> DateTime | None:
+    return None if ticks is None else DateTime(format_column(ticks))
+
+
+def _execution_started(e: h.ExecutionStarted) -> dict[str, Value]:
+    return {
+        "ParentInstance": _parent(e.parent),
+        "Name": e.name,
+        "Version": e.version,
+        "Input": e.input,
+        "Tags": tags_text(e.tags),
+        "Correlation": e.correlation,
+        "ParentTraceContext": _trace(e.parent_trace_context),
+        "ScheduledStartTime": _date(e.scheduled_start_time),
+        "Generation": e.generation,
+        "GenerateNewTrace": e.generate_new_trace,
+        "OrchestrationInstance": _instance(e.instance),
+    }
+
+
+def _completed(e: h.ExecutionCompleted) -> dict[str, Value]:
+    return {
+        "OrchestrationStatus": e.status.name,
+        "Result": e.result,
+        "FailureDetails": _failure(e.failure_details),
+    }
+
+
+def _reply(e: Any) -> dict[str, Value]:
+    return {"TaskScheduledId": e.task_scheduled_id, "Result": e.result}
+
+
+def _failed_reply(e: Any) -> dict[str, Value]:
+    return {
+        "TaskScheduledId": e.task_scheduled_id,
+        "Reason": e.reason,
+        "Details": e.details,
+        "FailureDetails": _failure(e.failure_details),
+    }
+
+
+_WRITERS: dict[type[h.HistoryEvent], Callable[[Any], dict[str, Value]]] = {
+    h.ExecutionStarted: _execution_started,
+    h.ExecutionCompleted: _completed,
+    h.ContinueAsNew: _completed,
+    h.ExecutionTerminated: lambda e: {"Input": e.input},
+    h.ExecutionSuspended: lambda e: {"Reason": e.reason},
+    h.ExecutionResumed: lambda e: {"Reason": e.reason},
+    h.ExecutionRewound: lambda e: {
+        "Reason": e.reason,
+        "ParentExecutionId": e.parent_execution_id,
+        "InstanceId": e.instance_id,
+        "ParentTraceContext": _trace(e.parent_trace_context),
+    },
+    h.TaskScheduled: lambda e: {
+        "Name": e.name,
+        "Version": e.version,
+        "Input": e.input,
+        "ParentTraceContext": _trace(e.parent_trace_context),
+        "Tags": tags_text(e.tags),
+    },
+    h.TaskCompleted: _reply,
+    h.SubOrchestrationInstanceCompleted: _reply,
+    h.TaskFailed: _failed_reply,
+    h.SubOrchestrationInstanceFailed: _failed_reply,
+    h.SubOrchestrationInstanceCreated: lambda e: {
+        "Name": e.name,
+        "Version": e.version,
+        "InstanceId": e.instance_id,
+        "Input": e.input,
+        "ClientSpanId": e.client_span_id,
+        "Tags": tags_text(e.tags),
+    },
+    h.TimerCreated: lambda e: {"FireAt": _date(e.fire_at)},
+    h.TimerFired: lambda e: {"TimerId": e.timer_id, "FireAt": _date(e.fire_at)},
+    h.EventSent: lambda e: {"InstanceId": e.instance_id, "Name": e.name, "Input": e.input},
+    h.EventRaised: lambda e: {
+        "Name": e.name,
+        "Input": e.input,
+        "ParentTraceContext": _trace(e.parent_trace_context),
+    },
+    h.GenericEvent: lambda e: {"Data": e.data},
+}
+
+
+# ---- reading ---------------------------------------------------------------------------------------------------------
+
+
+def read_row(columns: Mapping[str, Value]) -> h.HistoryEvent:
+    """The event of one row whose overflowed columns have been filled in.
+
+    Columns that the event class does not know are ignored: a rewound row keeps those of the event it was.
+
+    Raises:
+        UndecodableMessageError: the row is no event; the text names the row.
+    """
+    members: dict[str, Any] = dict(columns)
+    members["Timestamp"] = members.get("_Timestamp")
+    try:
+        for name in _JSON_COLUMNS.intersection(members):
+            members[name] = json.loads(members[name]) if members[name] else None
+        return read_event(members)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UndecodableMessageError(
+            f"history row {columns.get('RowKey')!r} of instance key {columns.get('PartitionKey')!r} cannot be read: "
+            f"{error!r}"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRows:
+    """The rows of the current generation, as task-hub 4.7 and design rule 2 read them.
+
+    Attributes:
+        rows: event rows in order.
+        etag: the sentinel's, None if nothing ever ran.
+        execution_id: of the generation, None if there is none.
+        partial_rows: row keys that a checkpoint cut off half-way left behind.
+    """
+
+    rows: Sequence[Row]
+    etag: str | None
+    execution_id: str | None
+    partial_rows: Sequence[str]
+
+
+def assemble(rows: Iterable[Row]) -> LoadedRows:
+    """Pick the current generation out of all rows of an instance, in key order."""
+    events: list[Row] = []
+    sentinel: Row | None = None
+    for row in rows:
+        if row.values["RowKey"] == SENTINEL:
+            sentinel = row
+        else:
+            events.append(row)
+    if sentinel is None and not events:
+        return LoadedRows((), None, None, ())
+    execution_id = sentinel.values.get("ExecutionId") if sentinel else events[0].values.get("ExecutionId")
+    current: list[Row] = []
+    for row in events:
+        if row.values.get("ExecutionId") != execution_id:
+            break
+        current.append(row)
+    complete = sentinel is None or sentinel.values.get("IsCheckpointComplete", True) is not False
+    partial: list[str] = []
+    if not complete:
+        end = _last_complete_episode(current)
+        partial = [str(row.values["RowKey"]) for row in current[end:]]
+        current = current[:end]
+    return LoadedRows(
+        current,
+        sentinel.etag if sentinel else None,
+        str(execution_id) if execution_id is not None and current else None,
+        partial,
+    )
+
+
+def _last_complete_episode(rows: Sequence[Row]) -> int:
+    for position in range(len(rows), 0, -1):
+        if rows[position - 1].values.get("EventType") == h.EventType.OrchestratorCompleted.name:
+            return position
+    return 0

@@ -1,0 +1,79 @@
+"""One task hub: its names, its stores, and making sure that it exists."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from durable_core.core import ticks
+from durable_core.errors import AlreadyExistsError
+from durable_core.storage.base import StorageAccount
+from durable_core.taskhub.app_lease import create_app_lease
+from durable_core.taskhub.history_store import HistoryStore
+from durable_core.taskhub.instance_store import InstanceStore
+from durable_core.taskhub.messages import MessageStore
+from durable_core.taskhub.names import HubNames
+from durable_core.taskhub.partitioning import partition_of
+from durable_core.taskhub.partitions import new_row
+from durable_core.taskhub.payloads import PayloadStore
+
+
+class TaskHub:
+    """Facade of one hub in one storage account.
+
+    Args:
+        account: the connection; the hub does not close it.
+        names: what everything is called.
+        random: source of message, blob and execution ids.
+
+    Attributes:
+        messages: sends and opens queue messages.
+        history: loads and appends histories.
+        instances: reads and writes Instances rows.
+    """
+
+    def __init__(self, account: StorageAccount, names: HubNames, random: Random) -> None:
+        self.account = account
+        self.names = names
+        self.payloads = PayloadStore(account.blobs, names.large_messages, random)
+        self.messages = MessageStore(account.queues, names, self.payloads, random, self.now)
+        self.history = HistoryStore(account.tables, names, self.payloads, self.now)
+        self.instances = InstanceStore(account.tables, names, self.payloads, self.now)
+
+    def now(self) -> int:
+        """UTC ticks on the storage service's clock (design rule 10)."""
+        return self.account.clock.now()
+
+    def partition_of(self, instance_id: str) -> int:
+        """Index of the control queue that serves the instance (task-hub 2)."""
+        return partition_of(instance_id, self.names.partition_count)
+
+    async def create(self) -> None:
+        """Create what is missing of the hub; nothing that exists is touched (task-hub 8.1)."""
+        account, names = self.account, self.names
+        await asyncio.gather(
+            create_app_lease(account.blobs, names),
+            account.tables.create(names.history),
+            account.tables.create(names.instances),
+            account.queues.create(names.work_items),
+            *(account.queues.create(names.control_queue(index)) for index in range(names.partition_count)),
+            self._create_partitions(),
+        )
+
+    async def _create_partitions(self) -> None:
+        tables, names = self.account.tables, self.names
+        if not await tables.create(names.partitions):
+            page = await tables.query(names.partitions)
+            present = {row.values["RowKey"] for row in page.rows}
+        else:
+            present = set()
+        wanted = (names.control_queue(index) for index in range(names.partition_count))
+        await asyncio.gather(*(self._create_partition(queue) for queue in wanted if queue not in present))
+
+    async def _create_partition(self, queue: str) -> None:
+        try:
+            await self.account.tables.insert(self.names.partitions, new_row(queue))
+        except AlreadyExistsError:
+            return
+
+

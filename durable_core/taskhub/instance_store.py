@@ -1,0 +1,111 @@
+"""Reading and writing the Instances table of one hub (task-hub 5, 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from durable_core.core.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
+from durable_core.core.messages import TaskMessage
+from durable_core.errors import NotFoundError
+from durable_core.storage.base import ANY, Entity, TableStore
+from durable_core.taskhub import instance_table
+from durable_core.taskhub.history_table import OVERFLOW_UNITS
+from durable_core.taskhub.instance_table import PROJECTION, InstanceStatus, Urls
+from durable_core.taskhub.keys import escape_key, quote
+from durable_core.taskhub.names import HubNames
+from durable_core.taskhub.payloads import PayloadStore, history_blob
+from durable_core.taskhub.wire import decode
+
+
+class InstanceStore:
+    """The Instances table of one hub."""
+
+    def __init__(self, tables: TableStore, names: HubNames, payloads: PayloadStore, now: Callable[[], int]) -> None:
+        self._tables = tables
+        self._names = names
+        self._payloads = payloads
+        self._now = now
+
+    async def get(self, instance_id: str, *, with_payloads: bool) -> InstanceStatus | None:
+        """The instance's row, None if there is none.
+
+        Args:
+            with_payloads: also read the input, and follow blob references of input and output.
+        """
+        page = await self._tables.query(
+            self._names.instances,
+            f"PartitionKey eq {quote(escape_key(instance_id))}",
+            select=() if with_payloads else PROJECTION,
+            top=1,
+        )
+        if not page.rows:
+            return None
+        status = instance_table.read_status(page.rows[0])
+        return await self._with_payloads(status) if with_payloads else status
+
+    async def _with_payloads(self, status: InstanceStatus) -> InstanceStatus:
+        return replace(status, input=await self._payload(status.input), output=await self._payload(status.output))
+
+    async def _payload(self, value: str | None) -> str | None:
+        blob = self._payloads.name_of(value) if value else None
+        if blob is None:
+            return value
+        text = await self._payloads.get(blob)
+        if not self._payloads.is_message_document(blob):
+            return text
+        message: TaskMessage | None = decode(text).task_message
+        if message is None or not isinstance(message.event, ExecutionStarted):
+            return value
+        return message.event.input
+
+    async def create(self, event: ExecutionStarted, existing: InstanceStatus | None, input_url: str | None) -> None:
+        """Write the row of a new instance, or replace ``existing`` if nobody changed it meanwhile.
+
+        Args:
+            input_url: URL of the start message's blob, if it has one.
+
+        Raises:
+            AlreadyExistsError, PreconditionFailedError, NotFoundError: somebody else was faster.
+        """
+        if input_url is None and event.input is not None and _utf16_units(event.input) > OVERFLOW_UNITS:
+            # The start message fits its queue, the input does not fit its column: keep it in a blob of its own, under
+            # the name that a checkpoint would give it, so that a status query can follow the URL at once.
+            name = history_blob(escape_key(event.instance.instance_id), "", "Input", "Input", self._payloads.random)
+            await self._payloads.put(name, event.input)
+            input_url = self._payloads.url(name)
+        row = instance_table.created(event, hub=self._names.hub, now=self._now(), input_url=input_url)
+        if existing is None:
+            await self._tables.insert(self._names.instances, row)
+        else:
+            await self._tables.replace(self._names.instances, row, etag=existing.etag)
+
+    def checkpoint(
+        self,
+        instance_id: str,
+        execution_id: str | None,
+        events: Sequence[HistoryEvent],
+        custom_status: str | None,
+        urls: Urls,
+    ) -> Entity:
+        """The merge that belongs to a checkpoint; see ``instance_table.checkpoint``."""
+        return instance_table.checkpoint(
+            instance_id, execution_id, events, custom_status, urls, hub=self._names.hub, now=self._now()
+        )
+
+    async def merge(self, entity: Entity) -> str:
+        """Insert or merge one row."""
+        return await self._tables.merge(self._names.instances, entity)
+
+    async def terminate(self, instance_id: str, event: ExecutionTerminated) -> bool:
+        """End an instance that never ran; False if it has no row (task-hub 6.5)."""
+        row = instance_table.terminated_without_history(instance_id, event, now=self._now())
+        try:
+            await self._tables.merge(self._names.instances, row, etag=ANY)
+        except NotFoundError:
+            return False
+        return True
+
+
+def _utf16_units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

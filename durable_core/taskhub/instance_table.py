@@ -1,0 +1,209 @@
+"""Rows of the Instances table: what is written at each stage, and the status read from one (task-hub 5)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from durable_core.core import history as h
+from durable_core.core.ticks import format_column, parse
+from durable_core.errors import UndecodableMessageError
+from durable_core.storage.base import DateTime, Entity, Row, Value
+from durable_core.taskhub.history_table import tags_text
+from durable_core.taskhub.keys import escape_key, unescape_key
+
+PROJECTION = (
+    "ExecutionId",
+    "Name",
+    "Version",
+    "Output",
+    "CustomStatus",
+    "CreatedTime",
+    "LastUpdatedTime",
+    "CompletedTime",
+    "RuntimeStatus",
+    "ScheduledStartTime",
+    "Generation",
+    "Tags",
+    "PartitionKey",
+    "RowKey",
+    "Timestamp",
+)
+"""Columns of a status without its input (task-hub 8.7)."""
+
+Urls = Mapping[tuple[int, str], str]
+"""Blob URL of an overflowed column, by (position in the new events, column)."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """One row. Times are ticks; input, output and custom status are the stored texts, None if there is none."""
+
+    instance_id: str
+    name: str
+    version: str | None
+    runtime_status: h.OrchestrationStatus
+    execution_id: str | None
+    created_time: int | None
+    last_updated_time: int | None
+    etag: str
+    generation: int | None = None
+    completed_time: int | None = None
+    scheduled_start_time: int | None = None
+    input: str | None = None
+    output: str | None = None
+    custom_status: str | None = None
+    tags: Mapping[str, str] | None = None
+
+
+def read_status(row: Row) -> InstanceStatus:
+    """The status that a row tells.
+
+    Raises:
+        UndecodableMessageError: a column cannot be read; the text names the instance.
+    """
+    values = row.values
+    key = str(values["PartitionKey"])
+    try:
+        return InstanceStatus(
+            instance_id=unescape_key(key),
+            name=_text(values.get("Name")) or "",
+            version=_text(values.get("Version")),
+            runtime_status=h.OrchestrationStatus[str(values["RuntimeStatus"])],
+            execution_id=_text(values.get("ExecutionId")),
+            created_time=_ticks(values.get("CreatedTime")),
+            last_updated_time=_ticks(values.get("LastUpdatedTime")),
+            etag=row.etag,
+            generation=_int(values.get("Generation")),
+            completed_time=_ticks(values.get("CompletedTime")),
+            scheduled_start_time=_ticks(values.get("ScheduledStartTime")),
+            input=_text(values.get("Input")),
+            output=_text(values.get("Output")),
+            custom_status=_unless_null(values.get("CustomStatus")),
+            tags=_tags(values.get("Tags")),
+        )
+    except (KeyError, ValueError) as error:
+        raise UndecodableMessageError(f"the Instances row of '{unescape_key(key)}' cannot be read: {error!r}") from error
+
+
+def _text(value: Value) -> str | None:
+    return None if value is None else str(value)
+
+
+def _unless_null(value: Value) -> str | None:
+    return None if value is None or value == "null" else str(value)
+
+
+def _int(value: Value) -> int | None:
+    return None if value is None else int(value)
+
+
+def _ticks(value: Value) -> int | None:
+    return None if value is None else parse(str(value))
+
+
+def _tags(value: Value) -> Mapping[str, str] | None:
+    text = _unless_null(value)
+    if text is None:
+        return None
+    tags: Mapping[str, str] = json.loads(text)
+    return tags
+
+
+def _date(ticks: int | None) -> DateTime | None:
+    return None if ticks is None else DateTime(format_column(ticks))
+
+
+def created(event: h.ExecutionStarted, *, hub: str, now: int, input_url: str | None = None) -> dict[str, Value]:
+    """The row that a client writes behind its start message.
+
+    Args:
+        input_url: URL of the blob that carries the message, if it was too large for its queue.
+    """
+    return {
+        "PartitionKey": escape_key(event.instance.instance_id),
+        "RowKey": "",
+        "Input": input_url or event.input,
+        "CreatedTime": _date(event.timestamp),
+        "Name": event.name,
+        "Version": event.version,
+        "RuntimeStatus": h.OrchestrationStatus.Pending.name,
+        "LastUpdatedTime": _date(now),
+        "TaskHubName": hub,
+        "ScheduledStartTime": _date(event.scheduled_start_time),
+        "ExecutionId": event.instance.execution_id,
+        "Generation": event.generation,
+        "Tags": tags_text(event.tags),
+    }
+
+
+def checkpoint(
+    instance_id: str,
+    execution_id: str | None,
+    events: Sequence[h.HistoryEvent],
+    custom_status: str | None,
+    urls: Urls,
+    *,
+    hub: str,
+    now: int,
+) -> dict[str, Value]:
+    """What a checkpoint merges; when several events set a column the last one wins (task-hub 5.1, Appendix A.3).
+
+    Args:
+        events: the new events; for a repair all events of the generation.
+        custom_status: JSON text.
+        urls: where overflowed columns of ``events`` went.
+    """
+    row: dict[str, Value] = {
+        "PartitionKey": escape_key(instance_id),
+        "RowKey": "",
+        "CustomStatus": "null" if custom_status is None else custom_status,
+        "ExecutionId": execution_id,
+        "LastUpdatedTime": _date(events[-1].timestamp),
+        "TaskHubName": hub,
+    }
+    for position, event in enumerate(events):
+        if isinstance(event, h.ExecutionStarted):
+            row["Name"] = event.name
+            row["Version"] = event.version
+            row["CreatedTime"] = _date(event.timestamp)
+            row["RuntimeStatus"] = h.OrchestrationStatus.Running.name
+            row["Tags"] = tags_text(event.tags)
+            row["Generation"] = event.generation
+            if event.scheduled_start_time is not None:
+                row["ScheduledStartTime"] = _date(event.scheduled_start_time)
+            row["Input"] = urls.get((position, "Input"), event.input)
+        elif isinstance(event, h.ExecutionCompleted):
+            row["RuntimeStatus"] = event.status.name
+            row["CompletedTime"] = _date(now)
+            failure = event.failure_details
+            row["Output"] = str(failure) if failure else urls.get((position, "Result"), event.result)
+        elif isinstance(event, h.ExecutionTerminated):
+            row["RuntimeStatus"] = h.OrchestrationStatus.Terminated.name
+            row["CompletedTime"] = _date(now)
+            row["Output"] = urls.get((position, "Input"), event.input)
+        elif isinstance(event, h.ExecutionSuspended):
+            row["RuntimeStatus"] = h.OrchestrationStatus.Suspended.name
+            row["Output"] = urls.get((position, "Reason"), event.reason)
+        elif isinstance(event, h.ExecutionResumed):
+            row["RuntimeStatus"] = h.OrchestrationStatus.Running.name
+            row["Output"] = urls.get((position, "Reason"), event.reason)
+    return row
+
+
+def terminated_without_history(instance_id: str, event: h.ExecutionTerminated, *, now: int) -> dict[str, Value]:
+    """What ends an instance that never ran (task-hub 5.2)."""
+    return {
+        "PartitionKey": escape_key(instance_id),
+        "RowKey": "",
+        "RuntimeStatus": h.OrchestrationStatus.Terminated.name,
+        "LastUpdatedTime": _date(event.timestamp),
+        "CompletedTime": _date(now),
+        "Output": event.input,
+    }
+
+
+def merge_columns(older: Entity, newer: Entity) -> Entity:
+    """One merge with the effect of ``older`` and then ``newer``: a null column leaves the older value alone."""
+    return {**older, **{name: value for name, value in newer.items() if value is not None or name not in older}}

@@ -1,0 +1,105 @@
+"""Sending and opening queue messages, large ones through blobs (task-hub 3)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from durable_core.core.history import TaskScheduled
+from durable_core.core.messages import MessageData, Sender, TaskMessage
+from durable_core.storage.base import QueueMessage, QueueStore, Receipt
+from durable_core.taskhub.names import HubNames
+from durable_core.taskhub.partitioning import partition_of
+from durable_core.taskhub.payloads import PayloadStore, message_blob
+from durable_core.taskhub.wire import blob_reference, decode, encode
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message as it stands in its queue."""
+
+    queue: str
+    receipt: Receipt
+    data: MessageData
+    inserted: int
+    """Ticks on the service's clock."""
+    delay: int
+    """Seconds of invisibility that it was written with."""
+    input_url: str | None
+    """URL of the blob that carries the message, if it was too large for the queue (task-hub 5.3)."""
+
+
+class MessageStore:
+    """Puts task messages where they belong and reads what comes back.
+
+    Args:
+        random: source of the messages' activity ids.
+        now: ticks on the service's clock.
+    """
+
+    def __init__(
+        self,
+        queues: QueueStore,
+        names: HubNames,
+        payloads: PayloadStore,
+        random: Random,
+        now: Callable[[], int],
+    ) -> None:
+        self._queues = queues
+        self._names = names
+        self._payloads = payloads
+        self._random = random
+        self._now = now
+        self._numbers = itertools.count(1)
+
+    def queue_of(self, message: TaskMessage) -> str:
+        """Work items go to the one work-item queue, everything else to the target's control queue (task-hub 3.6)."""
+        if isinstance(message.event, TaskScheduled):
+            return self._names.work_items
+        return self._names.control_queue(partition_of(message.target.instance_id, self._names.partition_count))
+
+    async def send(
+        self,
+        message: TaskMessage,
+        *,
+        sender: Sender | None,
+        episode: int | None = None,
+        delay: int = 0,
+        explicit_delay: bool = False,
+    ) -> Sent:
+        """Encode and put one message, invisible for ``delay`` seconds."""
+        data = MessageData(
+            activity_id=guid(self._random),
+            task_message=message,
+            sequence_number=next(self._numbers),
+            sender=sender,
+            episode=episode,
+        )
+        text = encode(data)
+        blob = message_blob(data, text)
+        if blob is not None:
+            await self._payloads.put(blob, text)
+            text = encode(blob_reference(blob))
+        queue = self.queue_of(message)
+        receipt = await self._queues.put(queue, text, delay=delay, explicit_delay=explicit_delay)
+        url = self._payloads.url(blob) if blob is not None else None
+        return Sent(queue, receipt, data, self._now(), delay, url)
+
+    async def open(self, message: QueueMessage) -> MessageData:
+        """Decode a received message, following a blob reference (task-hub 3.8).
+
+        Raises:
+            UndecodableMessageError: neither the text nor its blob is a message.
+        """
+        data = decode(message.text)
+        if data.compressed_blob_name:
+            return decode(await self._payloads.get(data.compressed_blob_name))
+        return data
+
+
+def guid(random: Random) -> str:
+    """A random GUID in "D" form."""
+    text = f"{random.getrandbits(128):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,215 @@
+"""Work items: from this process's own episodes or from the queue, to results (task-hub 6.2, design rule 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Protocol
+
+from durable_core.core import ticks
+from durable_core.core.history import HistoryEvent, TaskCompleted, TaskFailed, TaskScheduled
+from durable_core.core.messages import TaskMessage
+from durable_core.errors import StorageError, UndecodableMessageError
+from durable_core.storage.base import QueueMessage
+from durable_core.taskhub.hub import TaskHub
+from durable_core.worker.delivery import Delivery
+from durable_core.worker.functions import Activity, ActivityCall, Functions, unknown_function
+from durable_core.worker.message_leases import HeldMessage, MessageLeases
+from durable_core.worker.polling import PollingInterval
+from durable_core.worker.set_aside import SetAside
+from durable_core.worker.settings import WorkerSettings
+from durable_core.worker.user_code import UserCode
+
+logger = logging.getLogger("durable_core.worker")
+
+
+class ResultSink(Protocol):
+    """Where results go: the sessions of this worker."""
+
+    def owns(self, instance_id: str) -> bool:
+        """The instance's control queue belongs to this worker."""
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Hand a message to the instance's session."""
+
+
+class ActivityWorker:
+    """Runs activities in a bounded number of slots.
+
+    A slot is reserved for each work item that an episode hands over; what does not fit is written visible ("surplus")
+    for any worker of the hub, this one included.
+    """
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        functions: Functions,
+        leases: MessageLeases,
+        sink: ResultSink,
+        user_code: UserCode,
+        settings: WorkerSettings,
+        set_aside: SetAside,
+        others_alive: Callable[[], Awaitable[bool]],
+        random: Random,
+    ) -> None:
+        self._hub = hub
+        self._functions = functions
+        self._leases = leases
+        self._sink = sink
+        self._user_code = user_code
+        self._settings = settings
+        self._set_aside = set_aside
+        self._others_alive = others_alive
+        self._free = settings.max_concurrent_activities
+        self._surplus = False
+        self._slot_freed = asyncio.Event()
+        self._polling = PollingInterval(settings.max_polling_interval, random)
+        self._running: set[asyncio.Task[None]] = set()
+
+    # ---- for checkpoints -------------------------------------------------------------------------------------------
+
+    def reserve(self, wanted: int) -> int:
+        """Take up to ``wanted`` free slots for work items about to be handed over; none while surplus is known."""
+        if self._surplus:
+            return 0
+        granted = min(wanted, self._free)
+        self._free -= granted
+        return granted
+
+    def release(self, slots: int) -> None:
+        """Give reserved slots back unused."""
+        self._free += slots
+        self._slot_freed.set()
+
+    def note_surplus(self) -> None:
+        """Visible work items were written: receive from the queue until it is empty."""
+        self._surplus = True
+        self._polling.signal()
+
+    def run_reserved(self, held: HeldMessage) -> None:
+        """Run a work item for which a slot was reserved."""
+        task = asyncio.create_task(self._run(held))
+        self._running.add(task)
+        task.add_done_callback(self._finished)
+
+    # ---- loops -----------------------------------------------------------------------------------------------------
+
+    async def poll_forever(self) -> None:
+        """Receive work items while slots are free, until cancelled."""
+        queue = self._hub.names.work_items
+        while True:
+            if self._free <= 0:
+                self._slot_freed.clear()
+                await self._slot_freed.wait()
+                continue
+            count = min(32, self._free)
+            self._free -= count  # a slot stays reserved while the answer is on its way
+            messages: list[QueueMessage] = []
+            try:
+                messages = list(
+                    await self._hub.account.queues.get(queue, count=count, lease=self._settings.message_lease)
+                )
+            except StorageError as error:
+                logger.warning("Work items could not be received from queue %s: %s", queue, error)
+            finally:
+                self.release(count - len(messages))
+            if not messages:
+                self._surplus = False
+                await self._polling.wait()
+                continue
+            self._polling.reset()
+            for message in messages:
+                task = asyncio.create_task(self._receive(queue, message))
+                self._running.add(task)
+                task.add_done_callback(self._finished)
+            if not self._surplus:
+                await self._polling.wait()
+
+    async def drain(self, grace: float) -> None:
+        """Wait up to ``grace`` seconds for what is running."""
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=grace)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self.release(1)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("A work item ended with an unexpected error and will be delivered again", exc_info=error)
+
+    async def _receive(self, queue: str, message: QueueMessage) -> None:
+        try:
+            data = await self._hub.messages.open(message)
+        except UndecodableMessageError as error:
+            await self._set_aside.put(queue, message, error)
+            return
+        held = HeldMessage(queue, message.receipt, data, message.dequeue_count, message.inserted)
+        await self._run(self._leases.hold(held))
+
+    # ---- one work item ---------------------------------------------------------------------------------------------
+
+    async def _run(self, held: HeldMessage) -> None:
+        work = held.data.task_message
+        if work is None or not isinstance(work.event, TaskScheduled) or not work.event.name:
+            logger.error("Message %s of queue %s is no work item and is dropped.", held.receipt.message_id, held.queue)
+            await self._leases.delete(held)
+            return
+        activity = self._functions.activity(work.event.name)
+        if activity is None and await self._leave_to_others(held):
+            await self._leases.put_off(held)
+            return
+        result = await self._execute(activity, work, work.event)
+        await self._complete(held, TaskMessage(result, work.target))
+
+    async def _execute(self, activity: Activity | None, work: TaskMessage, event: TaskScheduled) -> HistoryEvent:
+        if activity is None:
+            return self._unknown(event)
+        call = ActivityCall(activity.name, work.target.instance_id, work.target.execution_id or "", event.event_id)
+        try:
+            if activity.is_async:
+                text = await self._user_code.wait(activity.body, call, event.input)  # type: ignore[arg-type]
+            else:
+                text = await self._user_code.call(activity.body, call, event.input)  # type: ignore[arg-type]
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # whatever the user's code raises, SystemExit included, fails the activity
+            reason, details = activity.describe_failure(error)
+            return TaskFailed(
+                timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason, details=details
+            )
+        return TaskCompleted(timestamp=self._hub.now(), task_scheduled_id=event.event_id, result=text)
+
+    def _unknown(self, event: TaskScheduled) -> HistoryEvent:
+        reason = unknown_function("activity", event.name or "", self._functions.activities)
+        logger.error("%s", reason)
+        return TaskFailed(timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason)
+
+    async def _leave_to_others(self, held: HeldMessage) -> bool:
+        """During a rolling deployment another live worker may know the function that this one does not."""
+        waited = (self._hub.now() - held.inserted) / ticks.PER_SECOND
+        return waited < self._settings.unknown_function_patience and await self._others_alive()
+
+    async def _complete(self, held: HeldMessage, answer: TaskMessage) -> None:
+        if held.dequeue_count <= 1 and self._sink.owns(answer.target.instance_id):
+            self._sink.deliver(Delivery(answer, held, is_result=True))
+            return
+        await self.reply(held, answer)
+
+    async def reply(self, held: HeldMessage, answer: TaskMessage) -> None:
+        """Send ``answer`` as an ordinary message, then delete its work item."""
+        pause = 1.0
+        while True:
+            try:
+                await self._hub.messages.send(answer, sender=held.data.sender, episode=held.data.episode)
+                break
+            except StorageError as error:
+                logger.warning(
+                    "The result of an activity of '%s' could not be sent, trying again in %.0f s: %s",
+                    answer.target.instance_id,
+                    pause,
+                    error,
+                )
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 30.0)
+        await self._leases.delete(held)

@@ -1,0 +1,142 @@
+"""Writing the outcome of an episode: messages, then history, then hand-over, then the row (design rules 1, 2 and 4)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from durable_core.core import ticks
+from durable_core.core.episode import Outgoing
+from durable_core.core.history import TaskScheduled
+from durable_core.core.messages import Sender
+from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
+from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.messages import Sent
+from durable_core.worker.delayed import seconds_until
+from durable_core.worker.message_leases import HeldMessage
+from durable_core.worker.settings import WorkerSettings
+
+logger = logging.getLogger("durable_core.worker")
+
+_AT_ONCE = 64
+"""Puts in flight per checkpoint."""
+
+LONGEST_INVISIBILITY = 7 * 24 * 3600
+"""Seconds; what Azure Queues allow for a message's visibility timeout (task-hub 3.7)."""
+
+
+class Slots(Protocol):
+    """Free places for work items that this process will run itself."""
+
+    def reserve(self, wanted: int) -> int: ...
+
+    def release(self, slots: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A message that a checkpoint has put into a queue.
+
+    Attributes:
+        is_ours: born invisible, to be handed over to this process once history is committed.
+        due: ticks at which a delayed message is due, None if it is not delayed.
+    """
+
+    outgoing: Outgoing
+    sent: Sent
+    is_ours: bool
+    due: int | None
+
+    def held(self) -> HeldMessage:
+        return HeldMessage(self.sent.queue, self.sent.receipt, self.sent.data, 1, self.sent.inserted)
+
+
+class OutgoingMessages:
+    """Sends the messages of episodes, and takes back those of an episode that lost its race."""
+
+    def __init__(self, hub: TaskHub, settings: WorkerSettings, slots: Slots, owns: Callable[[str], bool]) -> None:
+        self._hub = hub
+        self._settings = settings
+        self._slots = slots
+        self._owns = owns
+
+    async def send(self, outgoing: Sequence[Outgoing], *, sender: Sender, episode: int) -> list[Written]:
+        """Write all messages; those that this process will consume are born invisible.
+
+        Raises:
+            StorageError: one could not be written. The others have been taken back.
+        """
+        work_items = sum(1 for item in outgoing if isinstance(item.message.event, TaskScheduled))
+        granted = self._slots.reserve(work_items)
+        places = [False] * len(outgoing)
+        left = granted
+        for index, item in enumerate(outgoing):
+            if isinstance(item.message.event, TaskScheduled):
+                places[index] = left > 0
+                left -= left > 0
+            else:
+                places[index] = self._owns(item.message.target.instance_id)
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(item: Outgoing, ours: bool) -> Written:
+            async with gate:
+                return await self._send_one(item, ours, sender, episode)
+
+        if len(outgoing) == 1:
+            results: list[Written | BaseException] = []
+            try:
+                results.append(await self._send_one(outgoing[0], places[0], sender, episode))
+            except StorageError as error:
+                results.append(error)
+        else:
+            results = await asyncio.gather(
+                *(one(item, ours) for item, ours in zip(outgoing, places, strict=True)), return_exceptions=True
+            )
+        written = [result for result in results if isinstance(result, Written)]
+        failed = next((result for result in results if isinstance(result, BaseException)), None)
+        if failed is not None:
+            await self.take_back(written)
+            self._slots.release(granted - sum(1 for item in written if is_reserved(item)))
+            raise failed
+        return written
+
+    async def _send_one(self, item: Outgoing, ours: bool, sender: Sender, episode: int) -> Written:
+        due = item.due
+        delay = seconds_until(due, self._hub.now()) if due is not None else 0
+        if ours:
+            lease = self._settings.handover_lease if delay else self._settings.message_lease
+            delay = min(delay + lease, LONGEST_INVISIBILITY)
+        sent = await self._hub.messages.send(
+            item.message, sender=sender, episode=episode, delay=delay, explicit_delay=due is not None
+        )
+        return Written(item, sent, ours, due)
+
+    async def take_back(self, written: Sequence[Written]) -> None:
+        """Delete the messages of an episode that will not be committed, as far as nobody has taken them."""
+        reserved = sum(1 for item in written if is_reserved(item))
+        if reserved:
+            self._slots.release(reserved)
+
+        async def one(item: Written) -> None:
+            try:
+                await self._hub.account.queues.delete(item.sent.queue, item.sent.receipt)
+            except (NotFoundError, PreconditionFailedError):
+                logger.debug("A message of a lost episode had already been taken from queue %s.", item.sent.queue)
+            except StorageError as error:
+                logger.warning("A message of a lost episode stays in queue %s: %s", item.sent.queue, error)
+
+        await asyncio.gather(*(one(item) for item in written))
+
+    def renew_in(self, item: Written) -> float | None:
+        """Seconds until a handed-over message needs its first renewal; None for the usual interval."""
+        if item.due is None:
+            return None
+        return max(0.0, (item.due - self._hub.now()) / ticks.PER_SECOND) + self._settings.handover_lease / 2
+
+
+def is_reserved(item: Written) -> bool:
+    """The message is a work item for which a local slot is reserved."""
+    return item.is_ours and isinstance(item.outgoing.message.event, TaskScheduled)

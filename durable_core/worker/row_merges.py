@@ -1,0 +1,112 @@
+"""Merges into the Instances table: one at a time per instance, the newest unsent one covers the older (design rule 1).
+
+History is the truth and is already committed; the row follows. The messages that a merge covers are deleted after it,
+so that a crash in between brings them back and the row is repaired from history.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from durable_core.errors import StorageError, UnavailableError
+from durable_core.storage.base import Entity
+from durable_core.taskhub.instance_table import merge_columns
+from durable_core.worker.message_leases import HeldMessage, MessageLeases
+
+logger = logging.getLogger("durable_core.worker")
+
+
+@dataclass(slots=True)
+class _Pending:
+    entity: Entity
+    covered: list[HeldMessage]
+    after: list[Callable[[], None]] = field(default_factory=list)
+
+
+class RowMerges:
+    """Writes the rows of all instances of this worker.
+
+    Args:
+        merge: sends one merge.
+        leases: deletes the covered messages.
+    """
+
+    def __init__(self, merge: Callable[[Entity], Awaitable[object]], leases: MessageLeases) -> None:
+        self._merge = merge
+        self._leases = leases
+        self._pending: dict[str, _Pending] = {}
+        self._writers: dict[str, asyncio.Task[None]] = {}
+
+    def submit(
+        self,
+        instance_id: str,
+        entity: Entity,
+        covered: list[HeldMessage],
+        after: Callable[[], None] | None = None,
+    ) -> None:
+        """Merge ``entity`` as soon as the instance's merge in flight is through, then delete ``covered``.
+
+        Args:
+            after: called when the row says so and the messages are gone.
+        """
+        waiting = self._pending.get(instance_id)
+        if waiting is None:
+            waiting = self._pending[instance_id] = _Pending(entity, covered)
+        else:
+            waiting.entity = merge_columns(waiting.entity, entity)
+            waiting.covered.extend(covered)
+        if after is not None:
+            waiting.after.append(after)
+        if instance_id not in self._writers:
+            self._writers[instance_id] = asyncio.create_task(self._write(instance_id))
+
+    async def flush(self) -> None:
+        """Wait until everything submitted is written."""
+        while self._writers:
+            await asyncio.wait(list(self._writers.values()))
+
+    async def _write(self, instance_id: str) -> None:
+        try:
+            while (pending := self._pending.pop(instance_id, None)) is not None:
+                await self._send(instance_id, pending)
+        finally:
+            del self._writers[instance_id]
+
+    async def _send(self, instance_id: str, pending: _Pending) -> None:
+        pause = 1.0
+        while True:
+            try:
+                await self._merge(pending.entity)
+                break
+            except UnavailableError as error:
+                logger.warning(
+                    "The Instances row of '%s' could not be written, trying again in %.0f s: %s",
+                    instance_id,
+                    pause,
+                    error,
+                )
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 30.0)
+            except StorageError as error:
+                # Nothing that a retry would mend: history stands, and its messages come back to have the row repaired.
+                logger.error("The Instances row of '%s' was refused by storage: %s", instance_id, error)
+                await asyncio.gather(*(self._put_off(held) for held in pending.covered))
+                return
+        await asyncio.gather(*(self._delete(held) for held in pending.covered))
+        for call in pending.after:
+            call()
+
+    async def _delete(self, held: HeldMessage) -> None:
+        try:
+            await self._leases.delete(held)
+        except StorageError as error:
+            logger.warning("A finished message could not be deleted and will come back as a duplicate: %s", error)
+
+    async def _put_off(self, held: HeldMessage) -> None:
+        try:
+            await self._leases.put_off(held)
+        except StorageError as error:
+            logger.warning("A message could not be given back and appears when its lease ends: %s", error)

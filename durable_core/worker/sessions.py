@@ -1,0 +1,228 @@
+"""All sessions of a worker: who gets a message, how many run at once, which executions stay in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any
+
+from durable_core.core import ticks
+from durable_core.core.history import ExecutionCompleted
+from durable_core.errors import StorageError
+from durable_core.taskhub.hub import TaskHub
+from durable_core.worker.activities import ActivityWorker
+from durable_core.worker.checkpoint import OutgoingMessages, Written, is_reserved
+from durable_core.worker.delayed import DelayedDeliveries
+from durable_core.worker.delivery import Delivery
+from durable_core.worker.functions import Functions
+from durable_core.worker.message_leases import MessageLeases
+from durable_core.worker.row_merges import RowMerges
+from durable_core.worker.session import Session
+from durable_core.worker.settings import WorkerSettings
+from durable_core.worker.user_code import UserCode
+
+logger = logging.getLogger("durable_core.worker")
+
+_SWEEP = 30.0
+
+
+class Sessions:
+    """Routes deliveries to sessions and runs up to ``max_concurrent_orchestrators`` episodes at once.
+
+    ``activities`` and ``outgoing`` are set once by the worker, which builds the circle of parts.
+    """
+
+    activities: ActivityWorker
+    outgoing: OutgoingMessages
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        functions: Functions,
+        leases: MessageLeases,
+        user_code: UserCode,
+        settings: WorkerSettings,
+        others_alive: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self.hub = hub
+        self.functions = functions
+        self.leases = leases
+        self.user_code = user_code
+        self.settings = settings
+        self.merges = RowMerges(hub.instances.merge, leases)
+        self._others_alive = others_alive
+        self._delayed = DelayedDeliveries(hub.now, self.deliver)
+        self._partitions: set[int] = set()
+        self._active: dict[str, Session] = {}
+        self._cached: OrderedDict[str, Session] = OrderedDict()
+        self._slots = asyncio.Semaphore(settings.max_concurrent_orchestrators)
+        self._background: set[asyncio.Task[None]] = set()
+        self._watchers: dict[str, list[asyncio.Future[ExecutionCompleted]]] = {}
+        self.backlog = 0
+        """Deliveries that no episode has taken yet."""
+
+    # ---- ownership -------------------------------------------------------------------------------------------------
+
+    def owns(self, instance_id: str) -> bool:
+        """This worker reads the instance's control queue."""
+        return self.hub.partition_of(instance_id) in self._partitions
+
+    def add_partition(self, partition: int) -> None:
+        """Messages of this partition's instances may be delivered from now on."""
+        self._partitions.add(partition)
+
+    async def remove_partition(self, partition: int, *, grace: float) -> None:
+        """Finish what runs (up to ``grace`` seconds), give everything else of this partition back at once."""
+        self._partitions.discard(partition)
+        for delivery, left in self._delayed.drop(lambda item: self.hub.partition_of(item.instance_id) == partition):
+            self._in_background(self._give_back(delivery, left))
+        running = [
+            session.task
+            for session in self._active.values()
+            if session.partition == partition and session.task is not None
+        ]
+        if running:
+            await asyncio.wait(running, timeout=grace)
+        for instance_id in [key for key, session in self._cached.items() if session.partition == partition]:
+            self._cached.pop(instance_id).forget()
+        if self._background:
+            await asyncio.wait(list(self._background), timeout=grace)
+
+    def waits_for_others(self, partition: int) -> bool:
+        """An instance of the partition waits for something that any worker may complete (design rule 4)."""
+        return any(
+            session.foreign and session.partition == partition
+            for sessions in (self._active, self._cached)
+            for session in sessions.values()
+        )
+
+    # ---- deliveries ------------------------------------------------------------------------------------------------
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Give a message to its instance's session; one that is not ours any more goes back to its queue."""
+        instance_id = delivery.instance_id
+        partition = self.hub.partition_of(instance_id)
+        if partition not in self._partitions:
+            self._in_background(self._give_back(delivery, 0))
+            return
+        session = self._active.get(instance_id) or self._cached.pop(instance_id, None)
+        if session is None:
+            session = Session(self, instance_id, partition)
+        session.inbox.append(delivery)
+        self.backlog += 1
+        if session.task is None:
+            self._active[instance_id] = session
+            session.task = asyncio.create_task(self._work(session))
+
+    def deliver_at(self, delivery: Delivery, due: int | None) -> None:
+        """Deliver at ``due`` ticks, now if None."""
+        if due is None:
+            self.deliver(delivery)
+        else:
+            self._delayed.add(delivery, due)
+
+    async def _work(self, session: Session) -> None:
+        try:
+            while session.inbox:
+                if session.partition not in self._partitions:
+                    batch, session.inbox = session.inbox, []
+                    self.backlog -= len(batch)
+                    session.forget()
+                    for delivery in batch:
+                        await self._give_back(delivery, 0)
+                    break
+                async with self._slots:
+                    batch, session.inbox = session.inbox, []
+                    self.backlog -= len(batch)
+                    await session.process(batch)
+        finally:
+            session.task = None
+            session.last_used = asyncio.get_running_loop().time()
+            self._active.pop(session.instance_id, None)
+            if session.is_cached and session.partition in self._partitions:
+                self._cached[session.instance_id] = session
+                self._evict()
+            else:
+                session.forget()
+
+    def _evict(self) -> None:
+        while len(self._cached) > self.settings.session_cache_size:
+            _, oldest = self._cached.popitem(last=False)
+            oldest.forget()
+
+    async def sweep_forever(self) -> None:
+        """Let idle cached sessions go, until cancelled."""
+        while True:
+            await asyncio.sleep(min(_SWEEP, self.settings.session_idle))
+            limit = asyncio.get_running_loop().time() - self.settings.session_idle
+            while self._cached:
+                instance_id, oldest = next(iter(self._cached.items()))
+                if oldest.last_used > limit:
+                    break
+                del self._cached[instance_id]
+                oldest.forget()
+
+    # ---- what sessions ask for -------------------------------------------------------------------------------------
+
+    async def delete(self, deliveries: Sequence[Delivery]) -> None:
+        """Delete the messages behind ``deliveries``."""
+        await asyncio.gather(*(self.leases.delete(delivery.held) for delivery in deliveries))
+
+    async def put_off(self, deliveries: Sequence[Delivery]) -> None:
+        """Put messages back with the usual back-off; results are sent as ordinary replies instead."""
+        await asyncio.gather(*(self._put_off(delivery) for delivery in deliveries))
+
+    async def _put_off(self, delivery: Delivery) -> None:
+        try:
+            if delivery.is_result:
+                await self.activities.reply(delivery.held, delivery.message)
+            else:
+                await self.leases.put_off(delivery.held)
+        except StorageError as error:
+            logger.warning("A message could not be given back and appears when its lease ends: %s", error)
+
+    async def _give_back(self, delivery: Delivery, delay: int) -> None:
+        try:
+            if delivery.is_result:
+                await self.activities.reply(delivery.held, delivery.message)
+            else:
+                await self.leases.give_back(delivery.held, delay)
+        except StorageError as error:
+            logger.warning("A message could not be given back and appears when its lease ends: %s", error)
+
+    async def leave_to_others(self, deliveries: Sequence[Delivery]) -> bool:
+        """During a rolling deployment another live worker may know the orchestrator that this one does not."""
+        oldest = min(delivery.held.inserted for delivery in deliveries)
+        waited = (self.hub.now() - oldest) / ticks.PER_SECOND
+        return waited < self.settings.unknown_function_patience and await self._others_alive()
+
+    def abandon_reserved(self, written: Sequence[Written]) -> None:
+        """Free the slots of work items whose episode may or may not be committed."""
+        self.activities.release(sum(1 for item in written if is_reserved(item)))
+
+    def finished(self, instance_id: str, completed: ExecutionCompleted) -> None:
+        """The instance's row says that it ended."""
+        for watcher in self._watchers.pop(instance_id, ()):
+            if not watcher.done():
+                watcher.set_result(completed)
+
+    def watch(self, instance_id: str) -> asyncio.Future[ExecutionCompleted]:
+        """A future of the instance's end, as this worker sees it: no polling. Cancel it when it is not needed."""
+        future: asyncio.Future[ExecutionCompleted] = asyncio.get_running_loop().create_future()
+        self._watchers.setdefault(instance_id, []).append(future)
+        future.add_done_callback(lambda done: self._unwatch(instance_id, done))
+        return future
+
+    def _unwatch(self, instance_id: str, future: asyncio.Future[ExecutionCompleted]) -> None:
+        watchers = self._watchers.get(instance_id)
+        if watchers and future in watchers:
+            watchers.remove(future)
+            if not watchers:
+                del self._watchers[instance_id]
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)

@@ -1,0 +1,53 @@
+"""What a worker can be told; the names of host.json stand in brackets (task-hub 9, http-and-protocol 5)."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+
+def _ten_per_processor() -> int:
+    return 10 * (os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Times are seconds.
+
+    Attributes:
+        max_concurrent_activities: activities running at once (``maxConcurrentActivityFunctions``).
+        max_concurrent_orchestrators: episodes running at once (``maxConcurrentOrchestratorFunctions``).
+        control_queue_batch_size: messages per receive, at most 32 (``storageProvider.controlQueueBatchSize``).
+        control_queue_buffer: receive nothing more while this many control messages are held
+            (``storageProvider.controlQueueBufferThreshold``).
+        max_polling_interval: longest pause between polls of an idle queue
+            (``storageProvider.maxQueuePollingInterval``).
+        busy_polling_interval: longest pause while an instance of the partition waits for other workers (design rule 4).
+        message_lease: invisibility of a message that is being worked on.
+        message_renewal: how often that lease is renewed.
+        handover_lease: how long a delayed message stays invisible after its due time, for local firing.
+        session_cache_size: instances whose generators are kept in memory between episodes.
+        session_idle: seconds after which an idle one of them is let go.
+        force_replay: keep no sessions: every episode replays its history.
+        unknown_function_patience: how long a message for an unknown function is left to other live workers.
+        undecodable_tries: receives after which an unreadable message is set aside.
+        store_inputs: keep activity inputs in history (``storeInputsInOrchestrationHistory``).
+        drain_grace: seconds that a stop waits for running activities and episodes.
+    """
+
+    max_concurrent_activities: int = field(default_factory=_ten_per_processor)
+    max_concurrent_orchestrators: int = field(default_factory=_ten_per_processor)
+    control_queue_batch_size: int = 32
+    control_queue_buffer: int = 256
+    max_polling_interval: float = 30.0
+    busy_polling_interval: float = 1.0
+    message_lease: int = 15
+    message_renewal: float = 5.0
+    handover_lease: int = 10
+    session_cache_size: int = 1000
+    session_idle: float = 300.0
+    force_replay: bool = False
+    unknown_function_patience: float = 120.0
+    undecodable_tries: int = 5
+    store_inputs: bool = False
+    drain_grace: float = 10.0

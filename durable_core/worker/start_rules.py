@@ -1,0 +1,34 @@
+"""Which start messages may run: the de-duplication of task-hub 6.3.
+
+It is needed because a client puts the start into the queue before it writes the Instances row.
+"""
+
+from __future__ import annotations
+
+from durable_core.core import ticks
+from durable_core.core.episode import Verdict
+from durable_core.core.history import ExecutionStarted, OrchestrationStatus
+from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.worker.message_leases import HeldMessage
+
+GIVE_UP_AFTER = 10
+"""Receives after which a start that no row explains is discarded."""
+
+
+def judge_start(event: ExecutionStarted, held: HeldMessage, row: InstanceStatus | None, *, lease: int) -> Verdict:
+    """Judge a start without parent that is not the current generation's.
+
+    Args:
+        row: the instance's row, None if there is none (yet).
+        lease: seconds for which a receive hides a message; tells when this one was taken.
+    """
+    local = (event.instance.execution_id or "").casefold()
+    if row is not None and (row.execution_id is None or row.execution_id.casefold() == local):
+        # Terminated before it ever ran: .NET would run it all the same when it is due (behaviour 61).
+        return Verdict.DROP if row.runtime_status is OrchestrationStatus.Terminated else Verdict.ACCEPT
+    if row is not None and row.generation == event.generation and row.created_time is not None:
+        after_row = row.created_time < event.timestamp and row.runtime_status is OrchestrationStatus.Pending
+        taken = held.receipt.next_visible - lease * ticks.PER_SECOND
+        if after_row or (held.dequeue_count > 1 and taken > row.created_time):
+            return Verdict.DROP
+    return Verdict.DROP if held.dequeue_count >= GIVE_UP_AFTER else Verdict.DEFER

@@ -1,0 +1,194 @@
+"""The worker of one task hub: start, accept, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from random import Random
+from typing import Any, Protocol
+
+from durable_core.core.history import ExecutionCompleted
+from durable_core.errors import StorageError
+from durable_core.storage.base import QueueStore
+from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.messages import Sent
+from durable_core.worker.activities import ActivityWorker
+from durable_core.worker.checkpoint import OutgoingMessages
+from durable_core.worker.control_queue import ControlQueueListener
+from durable_core.worker.delivery import Delivery
+from durable_core.worker.functions import Functions
+from durable_core.worker.message_leases import HeldMessage, MessageLeases
+from durable_core.worker.sessions import Sessions
+from durable_core.worker.set_aside import SetAside
+from durable_core.worker.settings import WorkerSettings
+from durable_core.worker.user_code import UserCode
+
+logger = logging.getLogger("durable_core.worker")
+
+
+class Ownership(Protocol):
+    """Who decides which partitions this worker serves; it calls ``acquired``, ``drain`` and ``lost`` of the worker."""
+
+    async def run(self, worker: TaskHubWorker) -> None:
+        """Own partitions until cancelled."""
+
+    async def release(self) -> None:
+        """Let all partitions go, after they were drained."""
+
+    async def others_alive(self) -> bool:
+        """Another live worker is seen in the hub."""
+
+
+class TaskHubWorker:
+    """Runs an app's orchestrators and activities on one task hub.
+
+    Everything here belongs to one event loop. Crash-only: a worker that vanishes loses nothing, whatever it was doing;
+    ``stop`` only saves the others some waiting (design rule 7).
+
+    Args:
+        hub: the task hub; it is created when the worker starts.
+        functions: what the app registered.
+        ownership: decides about partitions, usually from a thread of its own.
+        leases: the held messages; ``renew_forever`` of it must run somewhere.
+        random: spreads polls.
+    """
+
+    def __init__(
+        self,
+        hub: TaskHub,
+        functions: Functions,
+        settings: WorkerSettings,
+        *,
+        ownership: Ownership,
+        leases: MessageLeases,
+        user_code: UserCode,
+        random: Random,
+    ) -> None:
+        self.hub = hub
+        self.message_lease = settings.message_lease
+        self._settings = settings
+        self._ownership = ownership
+        self._leases = leases
+        self._random = random
+        self._set_aside = SetAside(hub.account.queues, settings.undecodable_tries)
+        self.sessions = Sessions(hub, functions, leases, user_code, settings, ownership.others_alive)
+        self.activities = ActivityWorker(
+            hub,
+            functions,
+            leases,
+            self.sessions,
+            user_code,
+            settings,
+            self._set_aside,
+            ownership.others_alive,
+            random,
+        )
+        self.sessions.activities = self.activities
+        self.sessions.outgoing = OutgoingMessages(hub, settings, self.activities, self.sessions.owns)
+        self._user_code = user_code
+        self._listeners: dict[int, asyncio.Task[None]] = {}
+        self._loops: list[asyncio.Task[None]] = []
+        self._activity_loop: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Create the hub if needed, then begin to work.
+
+        Raises:
+            StorageError: the hub could not be reached or created; calling again is fine.
+        """
+        await self.hub.create()
+        self._activity_loop = self._spawn(self.activities.poll_forever(), "work items")
+        self._loops = [
+            self._activity_loop,
+            self._spawn(self.sessions.sweep_forever(), "session sweep"),
+            self._spawn(self._ownership.run(self), "partition ownership"),
+        ]
+
+    async def stop(self) -> None:
+        """Take no new messages, finish or give back what is here, let the partitions go."""
+        if self._activity_loop is not None:
+            await _cancel(self._activity_loop)
+        await self.activities.drain(self._settings.drain_grace)
+        await asyncio.gather(*(self.drain(partition) for partition in list(self._listeners)))
+        try:
+            await asyncio.wait_for(self._ownership.release(), self._settings.drain_grace)
+        except (StorageError, asyncio.TimeoutError) as error:
+            logger.warning("The partitions were not released and pass on when their leases end: %r", error)
+        for loop in self._loops:
+            await _cancel(loop)
+        self._user_code.close()
+
+    # ---- partitions ------------------------------------------------------------------------------------------------
+
+    def acquired(self, partition: int) -> None:
+        """The partition is ours from now on."""
+        if partition in self._listeners:
+            return
+        self.sessions.add_partition(partition)
+        listener = ControlQueueListener(partition, self.sessions, self._set_aside, self._random)
+        self._listeners[partition] = self._spawn(listener.listen_forever(), f"control queue {partition}")
+
+    async def drain(self, partition: int) -> None:
+        """Stop listening; returns when nothing of this partition runs any more and everything was given back."""
+        listener = self._listeners.pop(partition, None)
+        if listener is not None:
+            await _cancel(listener)
+        await self.sessions.remove_partition(partition, grace=self._settings.drain_grace)
+        await self.sessions.merges.flush()
+
+    def lost(self, partition: int) -> None:
+        """The lease is gone: touch the partition no more."""
+        logger.warning("Partition %s was lost to another worker or by time.", self.hub.names.control_queue(partition))
+        self._spawn(self.drain(partition), f"loss of partition {partition}")
+
+    # ---- messages of clients in this process -----------------------------------------------------------------------
+
+    def owns(self, instance_id: str) -> bool:
+        """Messages for the instance may be handed over to this worker."""
+        return self.sessions.owns(instance_id)
+
+    def accept(self, sent: Sent, *, is_new_instance: bool = False) -> None:
+        """Handle a message that a client of this process wrote invisible."""
+        message = sent.data.task_message
+        assert message is not None
+        held = self._leases.hold(HeldMessage(sent.queue, sent.receipt, sent.data, 1, sent.inserted))
+        self.sessions.deliver(Delivery(message, held, is_new_instance=is_new_instance))
+
+    def watch(self, instance_id: str) -> asyncio.Future[ExecutionCompleted]:
+        """A future of the instance's end, as this worker sees it."""
+        return self.sessions.watch(instance_id)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=f"durable {name}")
+        task.add_done_callback(_report)
+        return task
+
+
+class OwnEverything:
+    """Ownership of all partitions without leases: one worker alone, as in tests and in-memory runs."""
+
+    def __init__(self, leases: MessageLeases, queues: QueueStore) -> None:
+        self._leases = leases
+        self._queues = queues
+
+    async def run(self, worker: TaskHubWorker) -> None:
+        for partition in range(worker.hub.names.partition_count):
+            worker.acquired(partition)
+        await self._leases.renew_forever(self._queues)
+
+    async def release(self) -> None:
+        """Nothing is held."""
+
+    async def others_alive(self) -> bool:
+        return False
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("The loop '%s' of the worker ended", task.get_name(), exc_info=error)

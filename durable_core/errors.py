@@ -30,7 +30,7 @@ class StorageError(DurableError):
         status: HTTP status, 0 when no answer came.
         code: the service's error code, e.g. ``UpdateConditionNotSatisfied``; empty if unknown.
         index: position of the operation that failed inside a table transaction, None elsewhere.
-        after_retry: an earlier try of the same request ended without an answer, so that a conflict may be our own doing.
+        after_retry: an earlier try of the same request ended without an answer: a conflict may be our own doing.
     """
 
     def __init__(

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Protocol
 
+from durable_core.errors import InvalidRequestError
+
 
 class DateTime(str):
     """An ``Edm.DateTime``: ISO 8601 text in UTC with seven digits and ``Z``, kept exactly as stored."""
@@ -73,6 +75,24 @@ class Operation:
     verb: Verb
     entity: Entity
     etag: str | None = None
+
+
+def check_transaction(operations: Sequence[Operation]) -> None:
+    """The rules of entity-group transactions that can be told before sending one.
+
+    Raises:
+        InvalidRequestError: not 1 to 100 operations, several partition keys, or a row that occurs twice.
+    """
+    if not 1 <= len(operations) <= 100:
+        raise InvalidRequestError(f"a transaction of {len(operations)} operations; 1 to 100 are allowed", status=400)
+    if len({operation.entity["PartitionKey"] for operation in operations}) != 1:
+        raise InvalidRequestError(
+            "all rows of a transaction must have one partition key",
+            status=400,
+            code="CommandsInBatchActOnDifferentPartitions",
+        )
+    if len({operation.entity["RowKey"] for operation in operations}) != len(operations):
+        raise InvalidRequestError("a row occurs twice in a transaction", status=400, code="InvalidDuplicateRow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,10 +287,12 @@ class StorageAccount:
     blobs: BlobStore
     clock: StorageClock
     calls: CallCounter = field(default_factory=CallCounter)
+    shared: tuple[object, ...] = ()
+    """What the stores have in common and must be closed with them: sessions, credentials."""
 
     async def close(self) -> None:
         """Close sessions and sockets; the account is unusable afterwards."""
-        for store in (self.queues, self.tables, self.blobs):
+        for store in (self.queues, self.tables, self.blobs, *self.shared):
             close = getattr(store, "close", None)
             if close is not None:
                 await close()

@@ -133,9 +133,7 @@ class HistoryStore:
         key = escape_key(instance_id)
         rows, urls = await self._encode(events, key, first, execution_id)
         written = {row["RowKey"] for row in rows}
-        parts: list[list[Operation]] = [
-            [Operation(Verb.REPLACE, row) for row in batch] for batch in batches(rows)
-        ]
+        parts: list[list[Operation]] = [[Operation(Verb.REPLACE, row) for row in batch] for batch in batches(rows)]
         for leftover in leftovers:
             if leftover not in written:
                 if len(parts[-1]) >= MAX_ROWS:
@@ -159,9 +157,7 @@ class HistoryStore:
         for offset, event in enumerate(events):
             row = event_row(event, partition_key=key, position=first + offset, execution_id=execution_id)
             for column in overflowing(row):
-                blob = history_blob(
-                    key, str(row["RowKey"]), str(row["EventType"]), column, self._payloads.random
-                )
+                blob = history_blob(key, str(row["RowKey"]), str(row["EventType"]), column, self._payloads.random)
                 uploads.append(self._payloads.put(blob, str(row[column])))
                 urls[offset, column] = self._payloads.url(blob)
                 row[column] = ""

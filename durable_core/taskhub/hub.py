@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from random import Random
 
-from durable_core.core import ticks
 from durable_core.errors import AlreadyExistsError
 from durable_core.storage.base import StorageAccount
 from durable_core.taskhub.app_lease import create_app_lease
@@ -75,5 +74,3 @@ class TaskHub:
             await self.account.tables.insert(self.names.partitions, new_row(queue))
         except AlreadyExistsError:
             return
-
-

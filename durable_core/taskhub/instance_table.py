@@ -84,7 +84,9 @@ def read_status(row: Row) -> InstanceStatus:
             tags=_tags(values.get("Tags")),
         )
     except (KeyError, ValueError) as error:
-        raise UndecodableMessageError(f"the Instances row of '{unescape_key(key)}' cannot be read: {error!r}") from error
+        raise UndecodableMessageError(
+            f"the Instances row of '{unescape_key(key)}' cannot be read: {error!r}"
+        ) from error
 
 
 def _text(value: Value) -> str | None:

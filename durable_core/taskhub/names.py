@@ -33,8 +33,8 @@ class HubNames:
     def __post_init__(self) -> None:
         if not _HUB.fullmatch(self.hub):
             raise ConfigurationError(
-                f"Task hub name '{self.hub}' should contain only alphanumeric characters, start with a letter, and have "
-                f"length between 3 and {_LONGEST_HUB}. Set extensions.durableTask.hubName in host.json."
+                f"Task hub name '{self.hub}' should contain only alphanumeric characters, start with a letter, and "
+                f"have length between 3 and {_LONGEST_HUB}. Set extensions.durableTask.hubName in host.json."
             )
         if not 1 <= self.partition_count <= MAX_PARTITIONS:
             raise ConfigurationError(

@@ -27,12 +27,12 @@ _DICTIONARY = (
 _INSTANCE = '"$type":"DurableTask.Core.OrchestrationInstance"'
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 
-_RARE = re.compile("[\x7f\x85\u2028\u2029\ud800-\udfff]")
+_RARE = re.compile("[\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+"""What Newtonsoft escapes beyond the JSON rules, and what neither UTF-8 nor the queue's XML can carry."""
 
 
 def _escape_rare(found: re.Match[str]) -> str:
-    char = found[0]
-    return char if char == "\x7f" else f"\\u{ord(char):04x}"
+    return f"\\u{ord(found[0]):04x}"
 
 
 def text(value: str | None) -> str:

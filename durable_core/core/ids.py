@@ -1,0 +1,53 @@
+"""Instance ids, and GUIDs that come out the same on every replay (orchestration-semantics 2.9, 8.2)."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+
+_LONGEST = 256
+_FORBIDDEN = "/\\#?"
+
+_PYTHON_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "9e952958-5e33-4daf-827f-2fa12937b875")
+_DOTNET_NAMESPACE = uuid.UUID("9e952959-5e33-4daf-827f-2fa12937b875")
+
+
+def validate_instance_id(instance_id: str) -> None:
+    """Check the id of a new top-level instance.
+
+    Raises:
+        ValueError: it breaks one of the rules; the text says which.
+    """
+    if not instance_id:
+        raise ValueError("Orchestration instance ids must not be empty.")
+    if len(instance_id) > _LONGEST:
+        raise ValueError(
+            f"Orchestration instance ids must not be longer than {_LONGEST} characters; this one has "
+            f"{len(instance_id)}."
+        )
+    if instance_id.startswith("@"):
+        raise ValueError("Orchestration instance ids must not start with '@'.")
+    for char in instance_id:
+        if char in _FORBIDDEN or ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F:
+            raise ValueError(
+                "Orchestration instance ids must not contain /, \\, #, ?, or control characters; "
+                f"this one contains {char!r}."
+            )
+        if 0xD800 <= ord(char) <= 0xDFFF:
+            raise ValueError("Orchestration instance ids must be valid Unicode text.")
+
+
+def new_uuid(instance_id: str, now: datetime, number: int) -> str:
+    """The Python SDK's ``context.new_uuid()``."""
+    name = f"{instance_id}_{now.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}_{number}"
+    return str(uuid.uuid5(_PYTHON_NAMESPACE, name))
+
+
+def new_guid(instance_id: str, now: datetime, number: int) -> uuid.UUID:
+    """The Python SDK's ``context.new_guid()``."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{instance_id}_{now}_{number}")
+
+
+def dotnet_guid(instance_id: str, now_text: str, number: int) -> uuid.UUID:
+    """.NET's deterministic GUID; ``now_text`` is the round-trip form with seven digits and ``Z``."""
+    return uuid.uuid5(_DOTNET_NAMESPACE, f"{instance_id}_{now_text}_{number}")

@@ -1,0 +1,106 @@
+"""Rows of the Partitions table and the changes that the lease protocol makes to them (task-hub 7.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from durable_core.core.ticks import PER_SECOND, format_column, parse
+from durable_core.errors import UndecodableMessageError
+from durable_core.storage.base import DateTime, Entity, Row, Value
+
+LEASE = 30 * PER_SECOND
+"""How long a renewal keeps a partition, in ticks."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionRow:
+    """One partition; its id is the name of its control queue. Times are ticks."""
+
+    partition: str
+    current_owner: str | None = None
+    next_owner: str | None = None
+    owned_since: int | None = None
+    last_renewal: int | None = None
+    expires_at: int | None = None
+    is_draining: bool = False
+    etag: str | None = None
+
+    # Primitive changes: each keeps the ETag that the row was read with.
+
+    def claimed(self, me: str, now: int) -> PartitionRow:
+        return PartitionRow(
+            self.partition,
+            current_owner=me,
+            owned_since=now,
+            last_renewal=now,
+            expires_at=now + LEASE,
+            etag=self.etag,
+        )
+
+    def renewed(self, now: int) -> PartitionRow:
+        return replace(self, last_renewal=now, expires_at=now + LEASE)
+
+    def stolen(self, me: str) -> PartitionRow:
+        return replace(self, next_owner=me)
+
+    def drained(self) -> PartitionRow:
+        return replace(self, is_draining=True)
+
+    def released(self) -> PartitionRow:
+        return replace(self, is_draining=False, current_owner=None)
+
+    def is_expired(self, now: int) -> bool:
+        return self.expires_at is not None and now >= self.expires_at
+
+    def entity(self) -> Entity:
+        """What a replace writes: a None vanishes from the row."""
+        return {
+            "PartitionKey": "",
+            "RowKey": self.partition,
+            "CurrentOwner": self.current_owner,
+            "NextOwner": self.next_owner,
+            "OwnedSince": _date(self.owned_since),
+            "LastRenewal": _date(self.last_renewal),
+            "ExpiresAt": _date(self.expires_at),
+            "IsDraining": self.is_draining,
+        }
+
+
+def new_row(partition: str) -> Entity:
+    """The row of a partition that nobody ever owned."""
+    return PartitionRow(partition).entity()
+
+
+def read_partition(row: Row) -> PartitionRow:
+    """A row of the table.
+
+    Raises:
+        UndecodableMessageError: a column cannot be read; the text names the partition.
+    """
+    values = row.values
+    partition = str(values["RowKey"])
+    try:
+        return PartitionRow(
+            partition,
+            _text(values.get("CurrentOwner")),
+            _text(values.get("NextOwner")),
+            _ticks(values.get("OwnedSince")),
+            _ticks(values.get("LastRenewal")),
+            _ticks(values.get("ExpiresAt")),
+            values.get("IsDraining") is True,
+            row.etag,
+        )
+    except ValueError as error:
+        raise UndecodableMessageError(f"the Partitions row '{partition}' cannot be read: {error}") from error
+
+
+def _text(value: Value) -> str | None:
+    return None if value is None else str(value)
+
+
+def _ticks(value: Value) -> int | None:
+    return None if value is None else parse(str(value))
+
+
+def _date(ticks: int | None) -> DateTime | None:
+    return None if ticks is None else DateTime(format_column(ticks))

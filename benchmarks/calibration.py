@@ -55,7 +55,12 @@ class BareAzurite:
         parts = []
         for index in range(first, first + rows):
             body = json.dumps(
-                {"PartitionKey": partition, "RowKey": f"{index:016X}", "EventType": "TaskCompleted", "Result": '"Hello!"'}
+                {
+                    "PartitionKey": partition,
+                    "RowKey": f"{index:016X}",
+                    "EventType": "TaskCompleted",
+                    "Result": '"Hello!"',
+                }
             )
             url = f"{self._table}/{table}(PartitionKey='{partition}',RowKey='{index:016X}')"
             parts.append(

@@ -1,1 +1,60 @@
-"""The Durable Functions runtime in pure Python."""
+"""The Durable Functions runtime in pure Python; ``import durable_core as df`` gives the programming model.
+
+Names are loaded when they are first used, so that importing a lower floor does not pull in Azure Functions.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from durable_core.core.failures import TaskFailedError
+    from durable_core.core.tasks import TaskBase, TaskState, TimerTask
+    from durable_core.model.app import Blueprint, DFApp
+    from durable_core.model.context import DurableOrchestrationContext
+    from durable_core.model.durable_client import (
+        DurableOrchestrationClient,
+        DurableOrchestrationStatus,
+        OrchestrationRuntimeStatus,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Blueprint",
+    "DFApp",
+    "DurableOrchestrationClient",
+    "DurableOrchestrationContext",
+    "DurableOrchestrationStatus",
+    "OrchestrationRuntimeStatus",
+    "TaskBase",
+    "TaskFailedError",
+    "TaskState",
+    "TimerTask",
+    "__version__",
+]
+
+_HOMES = {
+    "Blueprint": "model.app",
+    "DFApp": "model.app",
+    "DurableOrchestrationClient": "model.durable_client",
+    "DurableOrchestrationContext": "model.context",
+    "DurableOrchestrationStatus": "model.durable_client",
+    "OrchestrationRuntimeStatus": "model.durable_client",
+    "TaskBase": "core.tasks",
+    "TaskFailedError": "core.failures",
+    "TaskState": "core.tasks",
+    "TimerTask": "core.tasks",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,128 @@
+"""From a decorated activity to what the worker runs (python-api 9)."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import azure.functions as func
+from azure.functions.decorators.function_app import FunctionBuilder
+
+from durable_core.model.failures import activity_failure
+from durable_core.model.naming import durable_name
+from durable_core.model.serialization import decode_activity_input, encode_or_none
+from durable_core.worker.functions import Activity, ActivityCall
+
+_CONTEXT = "context"
+
+
+class ActivityContext(func.Context):
+    """What an activity's optional ``context`` parameter gets, and which instance and task it works for."""
+
+    def __init__(self, call: ActivityCall, file: str) -> None:
+        self._call = call
+        self._directory = str(Path(file).parent)
+        self._invocation_id = str(uuid.uuid4())
+        self._local = threading.local()
+
+    @property
+    def invocation_id(self) -> str:
+        return self._invocation_id
+
+    @property
+    def function_name(self) -> str:
+        return self._call.name
+
+    @property
+    def function_directory(self) -> str:
+        return self._directory
+
+    @property
+    def trace_context(self) -> Any:
+        """None: activities are not called by the Functions host."""
+        return None
+
+    @property
+    def retry_context(self) -> Any:
+        """None: retries are the orchestrator's business."""
+        return None
+
+    @property
+    def thread_local_storage(self) -> Any:
+        """A namespace of this call."""
+        return self._local
+
+    @property
+    def instance_id(self) -> str:
+        """The orchestration instance that called the activity."""
+        return self._call.instance_id
+
+    @property
+    def task_id(self) -> int:
+        """The call's number within its orchestration."""
+        return self._call.task_id
+
+
+def build_activity(builder: FunctionBuilder) -> Activity:
+    """The activity behind a decorated function.
+
+    Raises:
+        TypeError: its signature or bindings do not fit; the text names the function.
+    """
+    function = builder._function
+    name = durable_name(builder)
+    user: Callable[..., Any] = function.get_user_function()
+    trigger = function.get_trigger()
+    assert trigger is not None
+    extra = [binding.name for binding in function.get_bindings() if binding is not trigger]
+    if extra:
+        raise TypeError(
+            f"Activity function '{name}' has the bindings {', '.join(extra)}; input and output bindings on activities "
+            f"are "
+            "not supported: use an SDK client inside the activity."
+        )
+    takes_context = _check_signature(name, user, trigger.name)
+    file = inspect.getsourcefile(inspect.unwrap(user)) or "function_app.py"
+
+    def arguments(call: ActivityCall, input: str | None) -> dict[str, Any]:
+        given: dict[str, Any] = {trigger.name: decode_activity_input(input)}
+        if takes_context:
+            given[_CONTEXT] = ActivityContext(call, file)
+        return given
+
+    what = f"the result of activity '{name}'"
+
+    def run(call: ActivityCall, input: str | None) -> str | Awaitable[str | None] | None:
+        return encode_or_none(user(**arguments(call, input)), what)
+
+    async def run_async(call: ActivityCall, input: str | None) -> str | None:
+        return encode_or_none(await user(**arguments(call, input)), what)
+
+    is_async = inspect.iscoroutinefunction(user)
+    return Activity(name, run_async if is_async else run, is_async, activity_failure(name))
+
+
+def _check_signature(name: str, user: Callable[..., Any], input_name: str) -> bool:
+    if inspect.isgeneratorfunction(user) or inspect.isasyncgenfunction(user):
+        raise TypeError(
+            f"Activity function '{name}' is a generator; an activity returns its result, only orchestrators yield."
+        )
+    parameters = inspect.signature(user).parameters
+    if input_name not in parameters:
+        raise TypeError(
+            f"Activity function '{name}' has no parameter '{input_name}', which its activity_trigger names as "
+            f"input_name; "
+            f"it has: {', '.join(parameters) or 'none'}."
+        )
+    others = set(parameters) - {input_name, _CONTEXT}
+    if others:
+        raise TypeError(
+            f"Activity function '{name}' has the parameters {', '.join(sorted(others))} besides its input; an "
+            f"activity takes "
+            "one input (pass several values as a list or dictionary) and optionally 'context'."
+        )
+    return _CONTEXT in parameters and input_name != _CONTEXT

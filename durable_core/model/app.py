@@ -1,0 +1,192 @@
+"""``DFApp`` and ``Blueprint``: the v2 programming model with durable decorators (python-api 2, functions-host 13.1)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import azure.functions as func
+from azure.functions.decorators.function_app import (
+    BindingApi,
+    DecoratorApi,
+    Function,
+    FunctionBuilder,
+    FunctionRegister,
+    SettingsApi,
+    TriggerApi,
+)
+
+from durable_core.core.replay import Orchestrator
+from durable_core.model.activities import build_activity
+from durable_core.model.client_input import inject_client
+from durable_core.model.naming import durable_name
+from durable_core.model.orchestrators import build_orchestrator
+from durable_core.model.triggers import DURABLE_TRIGGERS, ActivityTrigger, OrchestrationTrigger
+from durable_core.worker.functions import Activity, Functions
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class DurableFunctionBuilder(FunctionBuilder):
+    """A builder that refuses to be collected by a foreign app object, where its durable function would be lost."""
+
+    def build(self, auth_level: func.AuthLevel | None = None) -> Function:
+        if auth_level is not None and is_durable(self):
+            raise TypeError(
+                f"Durable function '{self._function.get_function_name()}' was registered in a plain func.FunctionApp; "
+                f"make "
+                "the app a durable_core.DFApp, which can run it."
+            )
+        return super().build(auth_level)
+
+
+def is_durable(builder: FunctionBuilder) -> bool:
+    """The function is an orchestrator or activity: ours to run, not the Functions host's."""
+    return isinstance(builder._function.get_trigger(), DURABLE_TRIGGERS)
+
+
+class Blueprint(TriggerApi, BindingApi, SettingsApi):
+    """A set of functions that an app registers.
+
+    Args:
+        http_auth_level: accepted for symmetry with ``DFApp``; the app's level counts.
+    """
+
+    def __init__(self, http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION) -> None:
+        super().__init__(auth_level=http_auth_level)
+
+    def _validate_type(self, function: Callable[..., Any] | FunctionBuilder) -> FunctionBuilder:
+        if isinstance(function, FunctionBuilder) or not callable(function):
+            return super()._validate_type(function)
+        return DurableFunctionBuilder(function, self._app_script_file)
+
+    def orchestration_trigger(
+        self, context_name: str, orchestration: str | None = None, input_type: type | None = None
+    ) -> Callable[..., FunctionBuilder]:
+        """Register an orchestrator: a generator function of one argument, the context.
+
+        Args:
+            context_name: label of the context parameter.
+            orchestration: durable name, if it is not the function's.
+        """
+
+        @self._configure_function_builder
+        def wrap(builder: FunctionBuilder) -> FunctionBuilder:
+            user = builder._function.get_user_function()
+
+            @functools.wraps(user)
+            def handle(context: Any) -> Any:
+                return user(context)
+
+            handle.orchestrator_function = user  # type: ignore[attr-defined]
+            handle._df_input_type = input_type  # type: ignore[attr-defined]
+            builder._function._func = handle
+            builder.add_trigger(OrchestrationTrigger(context_name, orchestration))
+            return builder
+
+        return wrap
+
+    def activity_trigger(self, input_name: str, activity: str | None = None) -> Callable[..., FunctionBuilder]:
+        """Register an activity: a function, sync or async, of one input.
+
+        Args:
+            input_name: the parameter that receives the input.
+            activity: durable name, if it is not the function's.
+        """
+
+        @self._configure_function_builder
+        def wrap(builder: FunctionBuilder) -> FunctionBuilder:
+            builder.add_trigger(ActivityTrigger(input_name, activity))
+            return builder
+
+        return wrap
+
+    def durable_client_input(
+        self, client_name: str, task_hub: str | None = None, connection_name: str | None = None
+    ) -> Callable[..., FunctionBuilder]:
+        """Give a function a durable client in its parameter ``client_name``.
+
+        Args:
+            task_hub, connection_name: another hub than the app's; not supported yet.
+
+        Raises:
+            NotImplementedError: another hub or connection is asked for.
+        """
+        if task_hub is not None or connection_name is not None:
+            raise NotImplementedError(
+                "durable_client_input: clients of another task hub or connection are not supported; the app's own hub "
+                "is "
+                "the one that extensions.durableTask.hubName in host.json names."
+            )
+
+        @self._configure_function_builder
+        def wrap(builder: FunctionBuilder) -> FunctionBuilder:
+            builder._function._func = inject_client(builder._function.get_user_function(), client_name)
+            return builder
+
+        return wrap
+
+
+class DFApp(Blueprint, FunctionRegister):
+    """The app object of ``function_app.py``.
+
+    ``get_functions`` gives the Functions host what it can run itself; ``durable_functions`` gives the task-hub worker
+    the orchestrators and activities.
+    """
+
+    def __init__(self, http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION) -> None:
+        DecoratorApi.__init__(self)
+        FunctionRegister.__init__(self, auth_level=http_auth_level)
+        self._built: tuple[int, list[Function]] | None = None
+
+    def register_functions(self, function_container: DecoratorApi) -> None:
+        """Take over the functions of a blueprint."""
+        super().register_functions(function_container)
+
+    register_blueprint = register_functions
+
+    def get_functions(self) -> list[Function]:
+        """Functions with native triggers; may be called any number of times.
+
+        Raises:
+            ValueError, TypeError: a function, durable or not, cannot be used; the text names it.
+        """
+        if self._built is not None and self._built[0] == len(self._function_builders):
+            return self._built[1]
+        self.durable_functions()
+        native = [builder for builder in self._function_builders if not is_durable(builder)]
+        functions = [builder.build(self.auth_level) for builder in native]
+        self.functions_bindings = None
+        self.validate_function_names(functions)
+        self._built = (len(self._function_builders), functions)
+        return functions
+
+    def durable_functions(self) -> Functions:
+        """Orchestrators and activities by their durable names.
+
+        Raises:
+            ValueError: a name is taken twice, or begins with ``@``.
+            TypeError: a function has the wrong shape.
+        """
+        orchestrators: dict[str, Orchestrator] = {}
+        activities: dict[str, Activity] = {}
+        for builder in self._function_builders:
+            trigger = builder._function.get_trigger()
+            if isinstance(trigger, OrchestrationTrigger):
+                _check_name(builder, "orchestrator", orchestrators)
+                orchestrators[durable_name(builder)] = build_orchestrator(builder)
+            elif isinstance(trigger, ActivityTrigger):
+                _check_name(builder, "activity", activities)
+                activities[durable_name(builder)] = build_activity(builder)
+        return Functions(orchestrators, activities)
+
+
+def _check_name(builder: FunctionBuilder, noun: str, taken: dict[str, Any]) -> None:
+    name = durable_name(builder)
+    if name.startswith("@"):
+        raise ValueError(f"The {noun} name '{name}' must not begin with '@'; such ids belong to entities.")
+    if name in taken:
+        raise ValueError(
+            f"Two {noun} functions are called '{name}'; rename one, or give it another name in its trigger."
+        )

@@ -1,0 +1,155 @@
+"""The orchestration context that user code sees (python-api 3)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from durable_core.core import ids, ticks
+from durable_core.core.history import HistoryEvent
+from durable_core.core.replay import OrchestrationRun
+from durable_core.core.tasks import TaskBase, TimerTask, WhenAllTask, WhenAnyTask
+from durable_core.errors import SerializationError
+from durable_core.model.naming import activity_name
+from durable_core.model.serialization import decode, encode, encode_activity_input
+
+_LARGEST_STATUS = 16 * 1024
+
+
+class DurableOrchestrationContext:
+    """Everything an orchestrator may do. Each task-returning method schedules at once; ``yield`` waits for the
+    result."""
+
+    def __init__(self, run: OrchestrationRun) -> None:
+        self._run = run
+
+    # ---- about this instance ---------------------------------------------------------------------------------------
+
+    @property
+    def instance_id(self) -> str:
+        """Id of this instance."""
+        return self._run.instance_id
+
+    @property
+    def parent_instance_id(self) -> str | None:
+        """Id of the instance that started this one, None for a top-level instance."""
+        return self._run.parent_instance_id
+
+    @property
+    def version(self) -> str | None:
+        """Version that this instance was started with."""
+        return self._run.version
+
+    @property
+    def is_replaying(self) -> bool:
+        """True while the code runs over what earlier episodes did; use it to guard logging."""
+        return self._run.is_replaying
+
+    @property
+    def current_utc_datetime(self) -> datetime:
+        """The time, the same on every replay: when the current episode began."""
+        return ticks.to_datetime(self._run.current_time)
+
+    @property
+    def custom_status(self) -> Any:
+        """The last value given to ``set_custom_status``."""
+        return decode(self._run.custom_status)
+
+    @property
+    def histories(self) -> Sequence[HistoryEvent]:
+        """All history events of this generation so far."""
+        return self._run.histories
+
+    def get_input(self, expected_type: type | None = None) -> Any:
+        """The instance's input, None if there is none."""
+        return decode(self._run.input)
+
+    # ---- tasks -----------------------------------------------------------------------------------------------------
+
+    def call_activity(
+        self, name: str | Callable[..., Any], input_: Any = None, expected_type: type | None = None
+    ) -> TaskBase:
+        """Schedule an activity.
+
+        Args:
+            name: the activity's name, or the decorated function.
+            input_: a JSON value, or an object with ``to_json``.
+
+        Returns:
+            A task whose result is what the activity returned; its failure is raised as ``TaskFailedError``.
+
+        Raises:
+            ValueError: the name is empty, or the function is no activity.
+            SerializationError: the input cannot be written as JSON.
+        """
+        resolved = activity_name(name)
+        return self._run.call_activity(resolved, encode_activity_input(input_, resolved), decode)
+
+    def create_timer(self, fire_at: datetime) -> TimerTask:
+        """Create a durable timer.
+
+        Args:
+            fire_at: when it fires, e.g. ``context.current_utc_datetime + timedelta(hours=1)``; a naive time is UTC.
+
+        Raises:
+            ValueError: ``fire_at`` is no ``datetime``.
+        """
+        if not isinstance(fire_at, datetime):
+            raise ValueError(
+                f"fire_at must be a datetime, not {type(fire_at).__name__}; for a delay write "
+                "context.current_utc_datetime + timedelta(...)"
+            )
+        return self._run.create_timer(ticks.from_datetime(fire_at))
+
+    def wait_for_external_event(self, name: str, expected_type: type | None = None) -> TaskBase:
+        """Wait for an event that a client raises; its name must match exactly.
+
+        Raises:
+            ValueError: the name is empty.
+        """
+        if not name:
+            raise ValueError("the event name cannot be empty")
+        return self._run.wait_for_event(name, decode)
+
+    def task_all(self, activities: Sequence[TaskBase]) -> WhenAllTask:
+        """A task that succeeds with all results, in order, and fails with the first failure."""
+        return WhenAllTask(_tasks(activities, "task_all"))
+
+    def task_any(self, activities: Sequence[TaskBase]) -> WhenAnyTask:
+        """A task that succeeds with the first task of the list that is settled."""
+        return WhenAnyTask(_tasks(activities, "task_any"))
+
+    # ---- the rest --------------------------------------------------------------------------------------------------
+
+    def set_custom_status(self, status: Any) -> None:
+        """Show a JSON value in the instance's status from the end of this episode on; at most 16 KB.
+
+        Raises:
+            SerializationError: it cannot be written as JSON, or is too large.
+        """
+        what = f"the custom status of '{self._run.name}'"
+        text = encode(status, what)
+        if len(text.encode("utf-16-le", "surrogatepass")) > _LARGEST_STATUS:
+            raise SerializationError(
+                f"{what} has {len(text)} characters, {_LARGEST_STATUS // 2} are allowed; keep large data in an "
+                f"activity's "
+                "result or in storage of your own"
+            )
+        self._run.custom_status = text
+
+    def new_uuid(self) -> str:
+        """A UUID that is the same on every replay."""
+        return ids.new_uuid(self.instance_id, self.current_utc_datetime, self._run.next_guid_number())
+
+    def new_guid(self) -> uuid.UUID:
+        """A UUID object that is the same on every replay."""
+        return ids.new_guid(self.instance_id, self.current_utc_datetime, self._run.next_guid_number())
+
+
+def _tasks(tasks: Sequence[TaskBase], method: str) -> Sequence[TaskBase]:
+    for index, task in enumerate(tasks):
+        if not isinstance(task, TaskBase):
+            raise TypeError(f"{method}: item {index} is a {type(task).__name__}, not a durable task")
+    return tasks

@@ -1,0 +1,46 @@
+"""From a decorated orchestrator to what the worker runs (python-api 2.3, 2.8)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from azure.functions.decorators.function_app import FunctionBuilder
+
+from durable_core.core.replay import Orchestrator
+from durable_core.model.context import DurableOrchestrationContext
+from durable_core.model.failures import orchestrator_failure
+from durable_core.model.naming import durable_name
+from durable_core.model.serialization import encode_or_none
+
+
+def build_orchestrator(builder: FunctionBuilder) -> Orchestrator:
+    """The orchestrator behind a decorated function.
+
+    Raises:
+        TypeError: it is ``async def`` or does not take one context; the text names the function.
+    """
+    name = durable_name(builder)
+    user: Callable[[DurableOrchestrationContext], Any] = builder._function.get_user_function().orchestrator_function  # type: ignore[attr-defined]
+    if inspect.iscoroutinefunction(user) or inspect.isasyncgenfunction(user):
+        raise TypeError(
+            f"Orchestrator function '{name}' is `async def`; an orchestrator is a generator: write `def` and `yield` "
+            f"the "
+            "durable tasks."
+        )
+    required = [
+        parameter
+        for parameter in inspect.signature(user).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    ]
+    if len(required) != 1:
+        raise TypeError(f"Orchestrator function '{name}' must take exactly one argument, the context.")
+    what = f"the output of orchestrator '{name}'"
+    return Orchestrator(
+        name,
+        lambda run: user(DurableOrchestrationContext(run)),
+        lambda value: encode_or_none(value, what),
+        orchestrator_failure(name),
+    )

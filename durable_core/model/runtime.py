@@ -1,0 +1,85 @@
+"""What the programming model needs from the process it runs in; the host provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from durable_core.core.history import HistoryEvent
+from durable_core.errors import ConfigurationError
+from durable_core.taskhub.instance_table import InstanceStatus
+
+
+class HubClient(Protocol):
+    """A task-hub client whose methods may be awaited on the user's event loop; all values are JSON text."""
+
+    @property
+    def task_hub(self) -> str: ...
+
+    async def start_new(
+        self, name: str, *, input: str | None = None, instance_id: str | None = None, version: str | None = None
+    ) -> str: ...
+
+    async def get_status(self, instance_id: str) -> InstanceStatus | None: ...
+
+    async def get_history(self, instance_id: str) -> Sequence[HistoryEvent]: ...
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None) -> None: ...
+
+    async def terminate(self, instance_id: str, reason: str | None) -> None: ...
+
+    async def suspend(self, instance_id: str, reason: str | None) -> None: ...
+
+    async def resume(self, instance_id: str, reason: str | None) -> None: ...
+
+    async def wait_for_completion(
+        self, instance_id: str, *, timeout: float, poll: float = 1.0
+    ) -> InstanceStatus | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """Where management links point.
+
+    Attributes:
+        base: address of the management API without a trailing slash.
+        connection: name of the storage connection, part of every link.
+        code: key that the links carry, if they need one.
+    """
+
+    base: str
+    connection: str = "Storage"
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClientProvider:
+    """What a host gives to client functions."""
+
+    client: HubClient
+    links: LinkSettings
+
+
+_current: list[ClientProvider] = []
+"""The provider of this process, if a host has set one."""
+
+
+def set_client_provider(provider: ClientProvider | None) -> None:
+    """Called by the host before the first function runs, and with None when it stops."""
+    _current[:] = [] if provider is None else [provider]
+
+
+def client_provider() -> ClientProvider:
+    """The provider of this process.
+
+    Raises:
+        ConfigurationError: no host has set one.
+    """
+    if not _current:
+        raise ConfigurationError(
+            "No task hub is running in this process, so there is no durable client. Start the app with `durable "
+            "start`; in "
+            "a unit test call the function's `.client_function` with a client of your own."
+        )
+    return _current[0]

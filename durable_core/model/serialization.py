@@ -1,0 +1,131 @@
+"""The one JSON codec of the programming model (python-api 10).
+
+JSON values stand as they are. An object whose class has ``to_json`` becomes
+``{"__class__": …, "__module__": …, "__data__": …}``, the envelope of the ``azure.durable_functions`` package;
+reading it
+back needs the class's ``from_json``, and only ever touches modules that are already imported.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import Any
+
+from durable_core.errors import SerializationError
+
+_CLASS, _MODULE, _DATA = "__class__", "__module__", "__data__"
+
+
+def _default(value: Any) -> Any:
+    to_json = getattr(type(value), "to_json", None)
+    if to_json is None:
+        raise TypeError(f"{type(value).__name__} has no to_json")
+    return {_CLASS: type(value).__name__, _MODULE: type(value).__module__, _DATA: to_json(value)}
+
+
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_default)
+
+
+def encode(value: Any, what: str) -> str:
+    """JSON text of ``value``.
+
+    Args:
+        what: what the value is, for the error text, e.g. ``the input of activity 'charge'``.
+
+    Raises:
+        SerializationError: it cannot be written; the text names ``what`` and the path inside the value.
+    """
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SerializationError(f"{what} cannot be written as JSON: {_find(value, '$', set()) or error}") from error
+
+
+def encode_or_none(value: Any, what: str) -> str | None:
+    """As ``encode``, but None stays None: an absent value is not the text ``null`` (semantics 4.2)."""
+    return None if value is None else encode(value, what)
+
+
+def decode(text: str | None) -> Any:
+    """The value of a JSON text; None for None.
+
+    Raises:
+        ValueError: the text is no JSON, or names a class that is not there.
+    """
+    if text is None:
+        return None
+    if _CLASS in text:
+        return json.loads(text, object_hook=_revive)
+    return json.loads(text)
+
+
+def decode_or_text(text: str | None) -> Any:
+    """The value of a JSON text, or the text itself if it is no JSON (python-api 9)."""
+    try:
+        return decode(text)
+    except ValueError:
+        return text
+
+
+def encode_activity_input(value: Any, activity: str) -> str:
+    """The input of an activity message: an array of one argument, as .NET writes it (semantics 4.2)."""
+    return encode([value], f"the input of activity '{activity}'")
+
+
+def decode_activity_input(text: str | None) -> Any:
+    """The argument inside an activity message; tolerates raw values and text of other writers."""
+    value = decode_or_text(text)
+    if isinstance(value, list) and len(value) == 1:
+        return value[0]
+    return value
+
+
+def _revive(document: dict[str, Any]) -> Any:
+    if document.keys() < {_CLASS, _MODULE, _DATA} or not {_CLASS, _MODULE, _DATA} <= document.keys():
+        return document
+    module = sys.modules.get(document[_MODULE])
+    if module is None:
+        raise ValueError(
+            f"the value is a {document[_CLASS]} of module {document[_MODULE]}, which is not imported; import it in "
+            f"the app"
+        )
+    kind = getattr(module, document[_CLASS], None)
+    from_json = getattr(kind, "from_json", None)
+    if from_json is None:
+        raise ValueError(f"{document[_MODULE]}.{document[_CLASS]} has no from_json, so the value cannot be read")
+    return from_json(document[_DATA])
+
+
+def _find(value: Any, path: str, parents: set[int]) -> str | None:
+    """The first place inside ``value`` that cannot be written, in words."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{path} is {value}, which JSON does not know"
+    if id(value) in parents:
+        return f"{path} contains itself"
+    inside = parents | {id(value)}
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not (key is None or isinstance(key, (str, int, float, bool))):
+                return f"{path} has a key of type {type(key).__name__}; keys must be text"
+            found = _find(item, f"{path}.{key}", inside)
+            if found:
+                return found
+        return None
+    if isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            found = _find(item, f"{path}[{index}]", inside)
+            if found:
+                return found
+        return None
+    to_json = getattr(type(value), "to_json", None)
+    if to_json is None:
+        return f"{path} is a {type(value).__name__}; pass plain JSON values, or give it to_json and from_json methods"
+    try:
+        data = to_json(value)
+    except Exception as error:  # the user's to_json may raise anything, and that is the answer
+        return f"{path}: {type(value).__name__}.to_json raised {error!r}"
+    return _find(data, f"{path}.to_json()", inside)

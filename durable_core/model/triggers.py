@@ -1,0 +1,34 @@
+"""Triggers that mark durable functions; they never reach the Functions host."""
+
+from __future__ import annotations
+
+from azure.functions.decorators.core import Trigger
+
+
+class OrchestrationTrigger(Trigger):
+    """Marks an orchestrator; ``durable_name`` overrides the function's name."""
+
+    @staticmethod
+    def get_binding_name() -> str:
+        return "orchestrationTrigger"
+
+    def __init__(self, name: str, orchestration: str | None = None) -> None:
+        self.durable_name = orchestration
+        self.orchestration = orchestration
+        super().__init__(name=name)
+
+
+class ActivityTrigger(Trigger):
+    """Marks an activity; ``durable_name`` overrides the function's name."""
+
+    @staticmethod
+    def get_binding_name() -> str:
+        return "activityTrigger"
+
+    def __init__(self, name: str, activity: str | None = None) -> None:
+        self.durable_name = activity
+        self.activity = activity
+        super().__init__(name=name)
+
+
+DURABLE_TRIGGERS = (OrchestrationTrigger, ActivityTrigger)

@@ -1,0 +1,1 @@
+"""One file per pattern; each can be read alone."""

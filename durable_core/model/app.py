@@ -31,6 +31,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 class DurableFunctionBuilder(FunctionBuilder):
     """A builder that refuses to be collected by a foreign app object, where its durable function would be lost."""
 
+    def __init__(self, function: Callable[..., Any], script_file: str) -> None:
+        super().__init__(function, script_file)  # type: ignore[no-untyped-call]
+
     def build(self, auth_level: func.AuthLevel | None = None) -> Function:
         if auth_level is not None and is_durable(self):
             raise TypeError(
@@ -54,7 +57,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
     """
 
     def __init__(self, http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION) -> None:
-        super().__init__(auth_level=http_auth_level)
+        TriggerApi.__init__(self, auth_level=http_auth_level)
 
     def _validate_type(self, function: Callable[..., Any] | FunctionBuilder) -> FunctionBuilder:
         if isinstance(function, FunctionBuilder) or not callable(function):

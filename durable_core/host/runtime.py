@@ -1,0 +1,216 @@
+"""The task-hub worker beside a host: a thread with an event loop of its own, and a client that reaches into it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Future
+from random import Random
+from typing import Any, TypeVar
+
+from durable_core.client import TaskHubClient
+from durable_core.core.history import HistoryEvent
+from durable_core.errors import ConfigurationError, StorageError
+from durable_core.host.options import DurableOptions
+from durable_core.storage.azure import open_account
+from durable_core.storage.base import StorageAccount
+from durable_core.storage.settings import ConnectionSettings
+from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.worker.functions import Functions
+from durable_core.worker.identity import WorkerIdentity
+from durable_core.worker.leased_ownership import LeasedOwnership
+from durable_core.worker.message_leases import MessageLeases
+from durable_core.worker.user_code import ThreadedUserCode
+from durable_core.worker.worker import TaskHubWorker
+
+logger = logging.getLogger("durable_core.host")
+
+T = TypeVar("T")
+
+_LONGEST_PAUSE = 30.0
+
+
+class WorkerRuntime:
+    """A task-hub worker on its own thread.
+
+    Args:
+        connection: the storage account.
+        user_loop: where asynchronous activities run.
+        environ: read for the app's name.
+    """
+
+    def __init__(
+        self,
+        functions: Functions,
+        options: DurableOptions,
+        connection: ConnectionSettings,
+        user_loop: asyncio.AbstractEventLoop,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._functions = functions
+        self._options = options
+        self._connection = connection
+        self._user_loop = user_loop
+        self._app_name = environ.get("WEBSITE_SITE_NAME", "") if options.use_app_lease else None
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stopping: asyncio.Event | None = None
+        self._client: TaskHubClient | None = None
+        self._ready: Future[None] = Future()
+        self._ended: Future[None] = Future()
+        self.client = ThreadedClient(self)
+
+    @property
+    def task_hub(self) -> str:
+        """Name of the task hub."""
+        return self._options.names.hub
+
+    def start(self) -> None:
+        """Start the thread; the worker connects in the background, with back-off, until storage answers."""
+        self._thread = threading.Thread(target=self._run, name="durable-worker", daemon=True)
+        self._thread.start()
+
+    async def stop(self) -> None:
+        """Drain and end the worker."""
+        if self._loop is not None and self._stopping is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        if self._thread is not None:
+            await asyncio.wrap_future(self._ended)
+
+    async def call(self, work: Callable[[TaskHubClient], Coroutine[Any, Any, T]]) -> T:
+        """Run a client operation on the worker's loop, as soon as the worker is connected."""
+        await asyncio.shield(asyncio.wrap_future(self._ready))
+        assert self._loop is not None and self._client is not None
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(self._client), self._loop))
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._main())
+        except Exception:  # the thread's end must be seen, and must not take the host down
+            logger.exception("The task hub worker ended unexpectedly.")
+        finally:
+            if not self._ready.done():
+                self._ready.set_exception(ConfigurationError("The task hub worker is not running."))
+            self._ended.set_result(None)
+
+    async def _main(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        account = self._open()
+        identity = WorkerIdentity()
+        worker, client = self._build(account, identity)
+        try:
+            if await self._connect(worker):
+                self._client = client
+                self._ready.set_result(None)
+                logger.info("Task hub '%s': worker %s is running.", self.task_hub, identity.id)
+                await self._stopping.wait()
+                await worker.stop()
+        finally:
+            identity.close()
+            await account.close()
+
+    def _open(self) -> StorageAccount:
+        return open_account(self._connection)
+
+    def _build(self, account: StorageAccount, identity: WorkerIdentity) -> tuple[TaskHubWorker, TaskHubClient]:
+        settings, names, random = self._options.worker, self._options.names, Random()
+        hub = TaskHub(account, names, random)
+        leases = MessageLeases(
+            account.queues, lease=settings.message_lease, renewal=settings.message_renewal, monotonic=time.monotonic
+        )
+        ownership = LeasedOwnership(
+            self._open, names, leases, identity, app_name=self._app_name, orphaned=self._stop_from_anywhere
+        )
+        threads = settings.max_concurrent_activities + settings.max_concurrent_orchestrators
+        worker = TaskHubWorker(
+            hub,
+            self._functions,
+            settings,
+            ownership=ownership,
+            leases=leases,
+            user_code=ThreadedUserCode(threads, self._user_loop),
+            random=random,
+        )
+        client = TaskHubClient(
+            hub,
+            random=random,
+            worker=worker,
+            replaceable=self._options.replaceable,
+            default_version=self._options.default_version,
+        )
+        return worker, client
+
+    def _stop_from_anywhere(self) -> None:
+        if self._loop is not None and self._stopping is not None:
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    async def _connect(self, worker: TaskHubWorker) -> bool:
+        """Start the worker; False if the host stopped before storage answered."""
+        assert self._stopping is not None
+        pause = 1.0
+        while not self._stopping.is_set():
+            try:
+                await worker.start()
+            except StorageError as error:
+                logger.error(
+                    "Storage account '%s' cannot be used yet, trying again in %.0f s: %s",
+                    self._connection.account,
+                    pause,
+                    error,
+                )
+                try:
+                    await asyncio.wait_for(self._stopping.wait(), pause)
+                except asyncio.TimeoutError:
+                    pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return True
+        return False
+
+
+class ThreadedClient:
+    """A ``HubClient`` for the host's loop: every operation runs on the worker's."""
+
+    def __init__(self, runtime: WorkerRuntime) -> None:
+        self._runtime = runtime
+
+    @property
+    def task_hub(self) -> str:
+        return self._runtime.task_hub
+
+    async def start_new(
+        self, name: str, *, input: str | None = None, instance_id: str | None = None, version: str | None = None
+    ) -> str:
+        return await self._runtime.call(
+            lambda client: client.start_new(name, input=input, instance_id=instance_id, version=version)
+        )
+
+    async def get_status(self, instance_id: str) -> InstanceStatus | None:
+        return await self._runtime.call(lambda client: client.get_status(instance_id))
+
+    async def get_history(self, instance_id: str) -> Sequence[HistoryEvent]:
+        return await self._runtime.call(lambda client: client.get_history(instance_id))
+
+    async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:
+        await self._runtime.call(lambda client: client.raise_event(instance_id, name, data))
+
+    async def terminate(self, instance_id: str, reason: str | None) -> None:
+        await self._runtime.call(lambda client: client.terminate(instance_id, reason))
+
+    async def suspend(self, instance_id: str, reason: str | None) -> None:
+        await self._runtime.call(lambda client: client.suspend(instance_id, reason))
+
+    async def resume(self, instance_id: str, reason: str | None) -> None:
+        await self._runtime.call(lambda client: client.resume(instance_id, reason))
+
+    async def wait_for_completion(
+        self, instance_id: str, *, timeout: float, poll: float = 1.0
+    ) -> InstanceStatus | None:
+        return await self._runtime.call(
+            lambda client: client.wait_for_completion(instance_id, timeout=timeout, poll=poll)
+        )

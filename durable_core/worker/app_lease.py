@@ -1,0 +1,100 @@
+"""Holding the app lease, and running the partition manager while it is held (task-hub 7.5)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
+from durable_core.storage.base import BlobStore
+from durable_core.taskhub.app_lease import AppLeaseInfo, lease_id, read_info, write_info
+from durable_core.taskhub.names import HubNames
+
+logger = logging.getLogger("durable_core.worker")
+
+_FAILED_START = 5.0
+
+
+class AppLease:
+    """One app's lease on a hub; all workers of the app hold it together.
+
+    Args:
+        app_name: site name of the app, empty when it has none.
+        lease: seconds that the lease lasts.
+        renew: seconds between renewals.
+        acquire: seconds between tries while another app holds it.
+    """
+
+    def __init__(
+        self,
+        blobs: BlobStore,
+        names: HubNames,
+        app_name: str,
+        *,
+        lease: int = 60,
+        renew: float = 25.0,
+        acquire: float = 300.0,
+    ) -> None:
+        self._blobs = blobs
+        self._names = names
+        self._id = lease_id(app_name)
+        self._lease = lease
+        self._renew = renew
+        self._acquire = acquire
+
+    async def run(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` whenever the lease is held, until cancelled; it is cancelled when the lease is lost."""
+        while True:
+            try:
+                await self._take()
+            except PreconditionFailedError:
+                logger.warning(
+                    "Another app holds task hub %s; trying again in %.0f s. Give each app a hub name of its own "
+                    "(extensions.durableTask.hubName), or set useAppLease to false.",
+                    self._names.hub,
+                    self._acquire,
+                )
+                await asyncio.sleep(self._acquire)
+                continue
+            except StorageError as error:
+                logger.warning("The app lease of task hub %s could not be taken: %s", self._names.hub, error)
+                await asyncio.sleep(_FAILED_START)
+                continue
+            await self._while_held(work)
+
+    async def _take(self) -> None:
+        info = await read_info(self._blobs, self._names)
+        if info.desired_swap_id == self._id and info.owner_id is not None and info.owner_id != self._id:
+            await self._blobs.change_lease(self._names.app_lease, None, lease=info.owner_id, proposed=self._id)
+        else:
+            await self._blobs.acquire_lease(self._names.app_lease, None, lease=self._id, seconds=self._lease)
+        if info != AppLeaseInfo(self._id):
+            await write_info(self._blobs, self._names, AppLeaseInfo(self._id))
+
+    async def _while_held(self, work: Callable[[], Awaitable[None]]) -> None:
+        running = asyncio.ensure_future(work())
+        try:
+            while not running.done():
+                await asyncio.wait([running], timeout=self._renew)
+                if not running.done() and not await self._renewed():
+                    logger.warning("The app lease of task hub %s was lost.", self._names.hub)
+                    return
+            await running
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
+
+    async def _renewed(self) -> bool:
+        try:
+            await self._blobs.renew_lease(self._names.app_lease, None, lease=self._id)
+        except (PreconditionFailedError, NotFoundError):
+            return False
+        except StorageError as error:
+            logger.warning("The app lease could not be renewed, going on: %s", error)
+        return True
+
+    async def make_primary(self) -> None:
+        """Ask for the lease: the app that holds it gives way at its next start loop."""
+        info = await read_info(self._blobs, self._names)
+        await write_info(self._blobs, self._names, AppLeaseInfo(info.owner_id, self._id))

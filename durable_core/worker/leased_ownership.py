@@ -78,7 +78,7 @@ class LeasedOwnership:
         thread = threading.Thread(target=self._thread, args=(bridge, done), name="durable-leases", daemon=True)
         thread.start()
         try:
-            await asyncio.wrap_future(done)
+            await asyncio.shield(asyncio.wrap_future(done))
         finally:
             self._end()
             await asyncio.get_running_loop().run_in_executor(None, thread.join, 10.0)

@@ -1,0 +1,64 @@
+"""The ``durable`` command. Heavy modules are imported by the command that needs them, so that each one starts fast."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from durable_core import __version__
+from durable_core.errors import ConfigurationError
+
+app = typer.Typer(
+    help="Durable Functions in pure Python.",
+    add_completion=True,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"durable_core {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Options of all commands."""
+
+
+@app.command()
+def start(
+    script_root: Annotated[Path, typer.Option(help="Folder of the app.")] = Path(),
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 7071 if unset.")] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if unset.")] = None,
+    lenient: Annotated[bool, typer.Option(help="Leave out functions with unsupported bindings.")] = False,
+    azurite: Annotated[bool, typer.Option(help="Start Azurite if the app needs it and none runs.")] = True,
+) -> None:
+    """Run an app: HTTP and timer functions, orchestrations and activities."""
+    from durable_core.host.app_host import HostArguments, run_host
+
+    arguments = HostArguments(script_root, port, host, lenient, azurite)
+    try:
+        code = asyncio.run(run_host(arguments))
+    except KeyboardInterrupt:
+        code = 130
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point: errors of configuration are one clear message and exit code 1."""
+    try:
+        app()
+    except ConfigurationError as error:
+        print(f"durable: {error}", file=sys.stderr)
+        sys.exit(1)

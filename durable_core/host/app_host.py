@@ -1,0 +1,205 @@
+"""The standalone host: settings, app, worker and HTTP server from start to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from durable_core.errors import ConfigurationError
+from durable_core.host.console import configure_logging, list_functions
+from durable_core.host.indexing import Index, index_functions
+from durable_core.host.invocation import Invoker
+from durable_core.host.loader import app_functions, load_app
+from durable_core.host.options import durable_options
+from durable_core.host.runtime import WorkerRuntime
+from durable_core.host.server import WEBHOOKS, HostServer, large_request
+from durable_core.host.settings import apply_local_settings, option, read_host_json, read_local_settings, section
+from durable_core.host.timers import timer_functions
+from durable_core.model.runtime import ClientProvider, LinkSettings, set_client_provider
+from durable_core.storage import azurite
+from durable_core.storage.settings import EMULATOR_PORTS, ConnectionSettings, resolve_connection
+from durable_core.worker.functions import Functions
+
+logger = logging.getLogger("durable_core.host")
+
+DEFAULT_PORT = 7071
+DEFAULT_ADDRESS = "127.0.0.1"
+STOP_GRACE = 10.0
+"""Seconds that running invocations get after the first Ctrl+C."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostArguments:
+    """What the command line says.
+
+    Attributes:
+        root: the app folder.
+        port, address: None leaves the choice to local.settings.json.
+        lenient: leave out functions that this host cannot run.
+        start_azurite: start an emulator when the app uses one and none runs.
+    """
+
+    root: Path
+    port: int | None = None
+    address: str | None = None
+    lenient: bool = False
+    start_azurite: bool = True
+
+
+async def run_host(arguments: HostArguments) -> int:
+    """Serve an app until Ctrl+C; returns the exit code.
+
+    Raises:
+        ConfigurationError: the app or its settings cannot be used.
+    """
+    host = AppHost(arguments)
+    await host.start()
+    try:
+        return await host.serve()
+    finally:
+        await host.stop()
+
+
+class AppHost:
+    """One app, served."""
+
+    def __init__(self, arguments: HostArguments) -> None:
+        self._arguments = arguments
+        self._azurite: azurite.Azurite | None = None
+        self._runtime: WorkerRuntime | None = None
+        self._runner: web.ServerRunner | None = None
+        self._timers: list[asyncio.Task[None]] = []
+        self._invoker: Invoker | None = None
+        self.port = 0
+
+    async def start(self) -> None:
+        """Load the app, listen, print the functions, and connect the worker in the background."""
+        root = self._arguments.root.resolve()
+        local = read_local_settings(root)
+        skipped = apply_local_settings(local, os.environ)
+        host = read_host_json(root, os.environ)
+        configure_logging(str(option(section(host, "logging", "logLevel"), "default") or "Information"))
+        for name in skipped:
+            logger.warning(
+                "Skipping '%s' from local settings as it's already defined in current environment variables.", name
+            )
+        address = self._arguments.address or local.address or DEFAULT_ADDRESS
+        port = self._arguments.port if self._arguments.port is not None else local.port or DEFAULT_PORT
+        options = durable_options(host, os.environ)
+        connection = resolve_connection(options.connection, os.environ)
+        emulator = self._ensure_emulator(connection)
+        self._prepare_environment(root, port)
+        native, durable = app_functions(load_app(root))
+        index = index_functions(native, lenient=self._arguments.lenient)
+        self._invoker = Invoker(str(root))
+        timers = timer_functions(list(index.functions), self._invoker, root)
+        self._runtime = WorkerRuntime(durable, options, connection, asyncio.get_running_loop())
+        prefix = str(_prefix(host)).strip("/")
+        server = HostServer(index.functions, self._invoker, self._runtime.client, prefix, timers)
+        await self._listen(server, address, port)
+        base = f"http://localhost:{self.port}"
+        set_client_provider(ClientProvider(self._runtime.client, LinkSettings(f"{base}{WEBHOOKS}", options.connection)))
+        self._announce(index, durable, base, prefix)
+        await self._await_emulator(emulator)
+        self._runtime.start()
+        self._timers = [asyncio.create_task(timer.run_forever(), name=timer.function.name) for timer in timers]
+
+    def _ensure_emulator(self, connection: ConnectionSettings) -> asyncio.Future[azurite.Azurite] | None:
+        """Start looking for the emulator while the app is being loaded."""
+        usual = connection.queue_endpoint.endswith(f":{EMULATOR_PORTS[1]}/{connection.account}")
+        if not (connection.is_emulator and usual and self._arguments.start_azurite):
+            return None
+        return asyncio.get_running_loop().run_in_executor(None, azurite.ensure)
+
+    async def _await_emulator(self, emulator: asyncio.Future[azurite.Azurite] | None) -> None:
+        if emulator is not None:
+            self._azurite = await emulator
+            if self._azurite.process is not None:
+                logger.info("Azurite runs on ports %s to %s.", EMULATOR_PORTS[0], EMULATOR_PORTS[-1])
+
+    @staticmethod
+    def _prepare_environment(root: Path, port: int) -> None:
+        for name, value in {
+            "FUNCTIONS_WORKER_RUNTIME": "python",
+            "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+            "WEBSITE_HOSTNAME": f"localhost:{port}",
+            "AzureWebJobsScriptRoot": str(root),
+            "DURABLE_CORE_HOST": "standalone",
+        }.items():
+            os.environ.setdefault(name, value)
+
+    async def _listen(self, server: HostServer, address: str, port: int) -> None:
+        self._runner = web.ServerRunner(web.Server(server.handle, request_factory=large_request))
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, address, port).start()
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise ConfigurationError(
+                    f"Port {port} is unavailable. Close the process using that port, or specify another port using "
+                    f"--port."
+                ) from error
+            raise ConfigurationError(
+                f"The host cannot listen on {address}:{port}: {error.strerror or error}."
+            ) from error
+        self.port = int(self._runner.addresses[0][1])
+
+    @staticmethod
+    def _announce(index: Index, durable: Functions, base: str, prefix: str) -> None:
+        print(f"\n{list_functions(index.functions, durable, base, prefix)}", flush=True)
+        for reason in index.skipped:
+            logger.warning("Left out: %s", reason)
+
+    async def serve(self) -> int:
+        """Wait for Ctrl+C or SIGTERM, then let running invocations end; a second one stops at once."""
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            if stopping.is_set():
+                print("Stopped at once.", flush=True)
+                if self._azurite is not None:
+                    self._azurite.stop()
+                os._exit(130)
+            print("Stopping (Ctrl+C again stops at once) …", flush=True)
+            stopping.set()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            try:
+                loop.add_signal_handler(number, on_signal)
+            except NotImplementedError:  # Windows: the default handlers raise KeyboardInterrupt
+                signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_signal))
+        await stopping.wait()
+        return 0
+
+    async def stop(self) -> None:
+        """Stop listening, let invocations end, drain the worker, end the emulator."""
+        for timer in self._timers:
+            timer.cancel()
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+        if self._invoker is not None:
+            deadline = asyncio.get_running_loop().time() + STOP_GRACE
+            while self._invoker.running and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+            self._invoker.close()
+        if self._runtime is not None:
+            await self._runtime.stop()
+        set_client_provider(None)
+        if self._runner is not None:
+            await self._runner.cleanup()
+        if self._azurite is not None:
+            self._azurite.stop()
+
+
+def _prefix(host: dict[str, object]) -> object:
+    value = option(section(host, "extensions", "http"), "routePrefix")
+    return "api" if value is None else value

@@ -1,0 +1,54 @@
+"""What ``durable start`` prints: the functions with their addresses, as ``func start`` does."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from durable_core.host.indexing import IndexedFunction
+from durable_core.worker.functions import Functions
+
+
+def configure_logging(level: str) -> None:
+    """Log lines to standard output; the storage SDK only when something is wrong.
+
+    Args:
+        level: ``logging.logLevel.default`` of host.json.
+    """
+    numeric = {"trace": 10, "debug": 10, "information": 20, "warning": 30, "error": 40, "critical": 50, "none": 60}
+    logging.basicConfig(
+        level=numeric.get(level.lower(), 20),
+        format="[%(asctime)s] %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+        stream=sys.stdout,
+        force=True,
+    )
+    for noisy in ("azure", "aiohttp.access", "asyncio"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def list_functions(functions: Sequence[IndexedFunction], durable: Functions, base: str, prefix: str) -> str:
+    """The function list.
+
+    Args:
+        base: scheme and authority, e.g. ``http://localhost:7071``.
+        prefix: route prefix without slashes.
+    """
+    lines: list[str] = []
+    http = [function for function in functions if function.route is not None]
+    if http:
+        lines += ["Functions:", ""]
+        for function in http:
+            assert function.route is not None
+            methods = ",".join(sorted(function.route.methods)) or "*"
+            path = "/".join(part for part in (prefix, function.route.template) if part)
+            lines += [f"\t{function.name}: [{methods}] {base}/{path}", ""]
+    lines += [
+        f"\t{function.name}: timerTrigger ({function.properties.get('schedule')})\n"
+        for function in functions
+        if function.trigger == "timerTrigger"
+    ]
+    lines += [f"\t{name}: orchestrationTrigger\n" for name in sorted(durable.orchestrators)]
+    lines += [f"\t{name}: activityTrigger\n" for name in sorted(durable.activities)]
+    return "\n".join(lines)

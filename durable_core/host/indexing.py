@@ -1,0 +1,177 @@
+"""The checks that the Python worker and the Functions host make of an app, all errors at once (functions-host 3, 4,
+6)."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import azure.functions as func
+from azure.functions.decorators.function_app import Function
+
+from durable_core.errors import ConfigurationError
+from durable_core.host.routing import FunctionRoute, RouteError, conflicts, parse_route
+
+_NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
+_BINDING = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return")
+_DURABLE_BINDINGS = frozenset({"orchestrationTrigger", "activityTrigger", "entityTrigger", "durableClient"})
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedFunction:
+    """A function that this host can run.
+
+    Attributes:
+        trigger: ``httpTrigger`` or ``timerTrigger``.
+        binding: the trigger's parameter name.
+        takes_context: the function has a ``context`` parameter.
+        has_return: an output binding takes the return value.
+    """
+
+    name: str
+    user_function: Callable[..., Any]
+    trigger: str
+    binding: str
+    properties: dict[str, Any]
+    is_async: bool
+    takes_context: bool
+    has_return: bool
+    route: FunctionRoute | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    functions: Sequence[IndexedFunction]
+    skipped: Sequence[str]
+    """Why a function was left out (``--lenient``)."""
+
+
+def index_functions(functions: Sequence[Function], *, lenient: bool = False) -> Index:
+    """Check all functions and prepare them.
+
+    Args:
+        lenient: leave functions with unsupported bindings out instead of refusing the app.
+
+    Raises:
+        ConfigurationError: what is wrong with which functions.
+    """
+    errors: list[str] = []
+    skipped: list[str] = []
+    indexed: list[IndexedFunction] = []
+    seen: set[str] = set()
+    for function in functions:
+        name = str(function.get_function_name())
+        if name.lower() in seen:
+            errors.append(f"function '{name}': another function has the same name, ignoring case")
+        seen.add(name.lower())
+        unsupported = _unsupported(function)
+        if unsupported:
+            (skipped if lenient else errors).append(f"function '{name}': {unsupported}")
+            continue
+        problems = _problems(name, function)
+        if problems:
+            errors.extend(f"function '{name}': {problem}" for problem in problems)
+            continue
+        try:
+            indexed.append(_indexed(name, function))
+        except RouteError as error:
+            errors.append(str(error))
+    indexed.sort(key=lambda item: item.name.lower())
+    errors.extend(conflicts([item.route for item in indexed if item.route is not None]))
+    if errors:
+        raise ConfigurationError("The app cannot be loaded:\n" + "\n".join(f"  - {error}" for error in errors))
+    return Index(indexed, skipped)
+
+
+def _unsupported(function: Function) -> str | None:
+    for binding in function.get_bindings():
+        kind = str(binding.type)
+        if kind in _DURABLE_BINDINGS:
+            return (
+                f"its binding '{kind}' comes from azure.functions or azure.durable_functions; take the durable "
+                f"decorators "
+                "from the app's durable_core.DFApp or Blueprint"
+            )
+        if kind not in ("httpTrigger", "http", "timerTrigger"):
+            return (
+                f"the binding type '{kind}' is not supported by this host; only the real Functions host with an "
+                f"extension "
+                "bundle can run it (--lenient leaves such functions out)"
+            )
+    return None
+
+
+def _problems(name: str, function: Function) -> list[str]:
+    problems = []
+    if not _NAME.fullmatch(name) or name.lower() == "host":
+        problems.append("its name must begin with a letter and contain letters, digits, - and _ only, at most 128")
+    bindings = function.get_bindings()
+    for binding in bindings:
+        if not _BINDING.fullmatch(binding.name):
+            problems.append(f"the binding name '{binding.name}' must be letters and digits only, without underscores")
+    user = function.get_user_function()
+    parameters = inspect.signature(user).parameters
+    bound = {binding.name for binding in bindings if binding.name != "$return"}
+    undeclared = sorted(set(parameters) - bound - {"context"})
+    if undeclared:
+        problems.append(
+            f"the following parameters are declared in Python but not in the function definition: "
+            f"{', '.join(undeclared)}"
+        )
+    missing = sorted(bound - set(parameters))
+    if missing:
+        problems.append(
+            f"the following parameters are declared in the function definition but not in Python: {', '.join(missing)}"
+        )
+    problems.extend(_annotation_problems(function, user))
+    return problems
+
+
+def _annotation_problems(function: Function, user: Callable[..., Any]) -> list[str]:
+    try:
+        hints = typing.get_type_hints(user)
+    except Exception as error:  # annotations are user code and may fail in any way; the worker fails likewise
+        return [f"its annotations cannot be resolved: {error!r}"]
+    problems = []
+    accepted: dict[str, tuple[type, ...]] = {
+        "httpTrigger": (func.HttpRequest,),
+        "timerTrigger": (func.TimerRequest, str),
+    }
+    returns = False
+    for binding in function.get_bindings():
+        returns = returns or binding.name == "$return"
+        hint = hints.get(binding.name)
+        if binding.type in accepted and hint is not None and hint not in accepted[str(binding.type)]:
+            wanted = " or ".join(kind.__name__ for kind in accepted[str(binding.type)])
+            problems.append(f"parameter '{binding.name}' must be annotated {wanted}, not {hint!r}")
+    answer = hints.get("return")
+    if returns and "return" in hints and answer not in (func.HttpResponse, str):
+        problems.append(f"its return annotation must be HttpResponse or str, not {answer!r}")
+    return problems
+
+
+def _indexed(name: str, function: Function) -> IndexedFunction:
+    trigger = function.get_trigger()
+    assert trigger is not None
+    properties = trigger.get_dict_repr()
+    user = function.get_user_function()
+    kind = str(trigger.type)
+    route = None
+    if kind == "httpTrigger":
+        methods = [str(getattr(method, "value", method)) for method in properties.get("methods") or ()]
+        route = parse_route(name, str(properties.get("route") or name), methods)
+    return IndexedFunction(
+        name,
+        user,
+        kind,
+        str(trigger.name),
+        properties,
+        inspect.iscoroutinefunction(user),
+        "context" in inspect.signature(user).parameters and trigger.name != "context",
+        any(binding.name == "$return" for binding in function.get_bindings()),
+        route,
+    )

@@ -1,0 +1,91 @@
+"""Loading an app folder: its module, its app object, its functions (functions-host 2, 3.1, 14.1)."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from azure.functions.decorators.function_app import FunctionRegister
+
+from durable_core.errors import ConfigurationError
+from durable_core.worker.functions import Functions
+
+_SCRIPT = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py")
+
+
+def load_app(root: Path) -> FunctionRegister:
+    """Import the app's module and find its app object.
+
+    The working directory and ``sys.path`` are set to the app folder, as the real worker has them.
+
+    Raises:
+        ConfigurationError: there is no such module, importing it failed (with the full traceback of the app's code), or
+            it does not define exactly one app object.
+    """
+    script = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
+    if not _SCRIPT.fullmatch(script):
+        raise ConfigurationError(f"PYTHON_SCRIPT_FILE_NAME is '{script}', which is no name of a Python file.")
+    if not (root / script).is_file():
+        raise ConfigurationError(
+            f"{root} has no {script}. Run `durable start` in the folder of a Python v2 Functions app, or name the "
+            f"folder "
+            "with --script-root."
+        )
+    os.chdir(root)
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    return find_app(_import(script), script)
+
+
+def _import(script: str) -> ModuleType:
+    try:
+        return importlib.import_module(script.removesuffix(".py"))
+    except Exception as error:  # importing runs user code: whatever it raises is shown in full
+        frames = traceback.extract_tb(error.__traceback__)
+        first = next((i for i, frame in enumerate(frames) if "importlib" not in frame.filename and i > 0), 0)
+        shown = "".join(traceback.format_list(frames[first:]) + traceback.format_exception_only(type(error), error))
+        hint = ""
+        if isinstance(error, ModuleNotFoundError):
+            hint = f"\nIs '{error.name}' listed in requirements.txt and installed in this environment ({sys.prefix})?"
+        raise ConfigurationError(f"{script} could not be imported:\n{shown.rstrip()}{hint}") from error
+
+
+def find_app(module: ModuleType, script: str) -> FunctionRegister:
+    """The one app object of a module.
+
+    Raises:
+        ConfigurationError: there is none, or there are several names for app objects.
+    """
+    names = [name for name in dir(module) if isinstance(getattr(module, name), FunctionRegister)]
+    if not names:
+        raise ConfigurationError(
+            f"Could not find top level function app instances in {script}: it needs a line like `app = "
+            f"durable_core.DFApp()`."
+        )
+    if len(names) > 1:
+        raise ConfigurationError(
+            f"More than one top level function app instances are defined in {script}: {', '.join(names)}. Keep one "
+            f"name."
+        )
+    app: FunctionRegister = getattr(module, names[0])
+    return app
+
+
+def app_functions(app: FunctionRegister) -> tuple[list[Any], Functions]:
+    """Native functions of the app, and its durable ones (none for a plain ``func.FunctionApp``).
+
+    Raises:
+        ConfigurationError: the app object refuses; the text names the function.
+    """
+    durable = getattr(app, "durable_functions", None)
+    try:
+        native = app.get_functions()
+        return native, durable() if durable is not None else Functions()
+    except (ValueError, TypeError) as error:
+        raise ConfigurationError(f"The app cannot be loaded: {error}") from error

@@ -34,7 +34,9 @@ class BareAzurite:
     def __init__(self, queue_endpoint: str, table_endpoint: str) -> None:
         self._queue = queue_endpoint
         self._table = table_endpoint
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64))
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=64), skip_auto_headers=("Content-Type",)
+        )
 
     async def close(self) -> None:
         await self._session.close()

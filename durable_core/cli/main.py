@@ -62,3 +62,7 @@ def main() -> None:
     except ConfigurationError as error:
         print(f"durable: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -122,6 +122,11 @@ class OrchestrationRun:
             self._position += 1
         self.is_replaying = False
 
+    @property
+    def pending(self) -> dict[int, Decision]:
+        """Decisions by id that no event has confirmed and nobody has taken."""
+        return self._pending
+
     def take_decisions(self) -> list[Decision]:
         """Decisions that no event has confirmed, by ascending id; none while suspended (semantics 3.11).
 

@@ -125,9 +125,10 @@ class HostServer:
         return await request.read()
 
 
-def large_request(*arguments: Any) -> web.BaseRequest:
+def large_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
     """A request whose body may be as large as the Functions host allows."""
-    return web.BaseRequest(*arguments, asyncio.get_running_loop(), client_max_size=LARGEST_BODY)
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
 
 
 def http_request(request: web.BaseRequest, values: dict[str, str], body: bytes) -> func.HttpRequest:

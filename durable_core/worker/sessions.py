@@ -69,6 +69,10 @@ class Sessions:
         """This worker reads the instance's control queue."""
         return self.hub.partition_of(instance_id) in self._partitions
 
+    def owns_partition(self, partition: int) -> bool:
+        """This worker reads the partition's control queue."""
+        return partition in self._partitions
+
     def add_partition(self, partition: int) -> None:
         """Messages of this partition's instances may be delivered from now on."""
         self._partitions.add(partition)

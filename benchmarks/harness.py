@@ -21,7 +21,7 @@ from durable_core.storage.settings import ConnectionSettings
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
 from durable_core.worker.identity import WorkerIdentity
-from durable_core.worker.leased_ownership import LeasedOwnership
+from durable_core.worker.lease_thread import LeaseThread
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.settings import WorkerSettings
 from durable_core.worker.user_code import ThreadedUserCode
@@ -68,7 +68,7 @@ async def on_azurite(settings: ConnectionSettings) -> AsyncIterator[Bench]:
 
     worker_settings = WorkerSettings()
     leases = MessageLeases(account.queues, lease=15, renewal=5.0, monotonic=time.monotonic)
-    ownership = LeasedOwnership(open_for_leases, names, leases, identity)
+    ownership = LeaseThread(open_for_leases, names, leases, identity)
     try:
         async with _running(account, names, worker_settings, leases, ownership, opened) as bench:
             yield bench

@@ -23,7 +23,7 @@ from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.worker.functions import Functions
 from durable_core.worker.identity import WorkerIdentity
-from durable_core.worker.leased_ownership import LeasedOwnership
+from durable_core.worker.lease_thread import LeaseThread
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.user_code import ThreadedUserCode
 from durable_core.worker.worker import TaskHubWorker
@@ -42,6 +42,7 @@ class WorkerRuntime:
         connection: the storage account.
         user_loop: where asynchronous activities run.
         environ: read for the app's name.
+        ends_with_parent: stop the worker when the process that started this one is gone, as inside the Functions host.
     """
 
     def __init__(
@@ -51,12 +52,15 @@ class WorkerRuntime:
         connection: ConnectionSettings,
         user_loop: asyncio.AbstractEventLoop,
         environ: Mapping[str, str] = os.environ,
+        *,
+        ends_with_parent: bool = False,
     ) -> None:
         self._functions = functions
         self._options = options
         self._connection = connection
         self._user_loop = user_loop
         self._app_name = environ.get("WEBSITE_SITE_NAME", "") if options.use_app_lease else None
+        self._ends_with_parent = ends_with_parent
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping: asyncio.Event | None = None
@@ -124,8 +128,13 @@ class WorkerRuntime:
         leases = MessageLeases(
             account.queues, lease=settings.message_lease, renewal=settings.message_renewal, monotonic=time.monotonic
         )
-        ownership = LeasedOwnership(
-            self._open, names, leases, identity, app_name=self._app_name, orphaned=self._stop_from_anywhere
+        ownership = LeaseThread(
+            self._open,
+            names,
+            leases,
+            identity,
+            app_name=self._app_name,
+            orphaned=self._stop_from_anywhere if self._ends_with_parent else None,
         )
         threads = settings.max_concurrent_activities + settings.max_concurrent_orchestrators
         worker = TaskHubWorker(

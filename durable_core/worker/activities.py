@@ -14,6 +14,7 @@ from durable_core.core.messages import TaskMessage
 from durable_core.errors import StorageError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage
 from durable_core.taskhub.hub import TaskHub
+from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import Activity, ActivityCall, Functions, unknown_function
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
@@ -99,6 +100,7 @@ class ActivityWorker:
     async def poll_forever(self) -> None:
         """Receive work items while slots are free, until cancelled."""
         queue = self._hub.names.work_items
+        complaint = Complaint(f"Work items could not be received from queue {queue}")
         while True:
             if self._free <= 0:
                 self._slot_freed.clear()
@@ -111,8 +113,9 @@ class ActivityWorker:
                 messages = list(
                     await self._hub.account.queues.get(queue, count=count, lease=self._settings.message_lease)
                 )
+                complaint.recovered()
             except StorageError as error:
-                logger.warning("Work items could not be received from queue %s: %s", queue, error)
+                complaint.failed(error)
             finally:
                 self.release(count - len(messages))
             if not messages:

@@ -10,6 +10,7 @@ from durable_core.errors import NotFoundError, PreconditionFailedError, StorageE
 from durable_core.storage.base import BlobStore
 from durable_core.taskhub.app_lease import AppLeaseInfo, lease_id, read_info, write_info
 from durable_core.taskhub.names import HubNames
+from durable_core.worker.complaints import Complaint
 
 logger = logging.getLogger("durable_core.worker")
 
@@ -42,6 +43,7 @@ class AppLease:
         self._lease = lease
         self._renew = renew
         self._acquire = acquire
+        self._complaint = Complaint("The app lease could not be renewed, the worker goes on")
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run ``work`` whenever the lease is held, until cancelled; it is cancelled when the lease is lost."""
@@ -91,7 +93,9 @@ class AppLease:
         except (PreconditionFailedError, NotFoundError):
             return False
         except StorageError as error:
-            logger.warning("The app lease could not be renewed, going on: %s", error)
+            self._complaint.failed(error)
+        else:
+            self._complaint.recovered()
         return True
 
     async def make_primary(self) -> None:

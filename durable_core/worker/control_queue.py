@@ -9,6 +9,7 @@ from random import Random
 from durable_core.core.messages import MessageData
 from durable_core.errors import StorageError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage
+from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.message_leases import HeldMessage
 from durable_core.worker.polling import PollingInterval
@@ -35,7 +36,7 @@ class ControlQueueListener:
     async def listen_forever(self) -> None:
         """Poll, open, deliver; until cancelled."""
         sessions, settings = self._sessions, self._sessions.settings
-        failures = 0
+        complaint = Complaint(f"Queue {self._queue} could not be polled")
         while True:
             if sessions.backlog >= settings.control_queue_buffer:
                 await asyncio.sleep(settings.busy_polling_interval)
@@ -44,11 +45,9 @@ class ControlQueueListener:
                 messages = await sessions.hub.account.queues.get(
                     self._queue, count=settings.control_queue_batch_size, lease=settings.message_lease
                 )
-                failures = 0
+                complaint.recovered()
             except StorageError as error:
-                failures += 1
-                if failures in (1, 10) or failures % 100 == 0:
-                    logger.warning("Queue %s could not be polled (try %d): %s", self._queue, failures, error)
+                complaint.failed(error)
                 await self._polling.wait()
                 continue
             if messages:

@@ -120,7 +120,8 @@ class MessageLeases:
                 await asyncio.gather(*(self._renew(queues, held) for held in due))
             with self._lock:
                 next_due = self._due[0][0] if self._due else None
-            pause = self._renewal / 5
+            # What is held meanwhile is due one interval from then, and a lease lasts three.
+            pause = self._renewal / 2
             if next_due is not None:
                 pause = min(pause, max(next_due - self._monotonic(), 0.01))
             await asyncio.sleep(pause)

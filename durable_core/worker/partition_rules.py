@@ -62,6 +62,9 @@ def plan(
             mine += 1
         elif owner == me:
             mine += _keep(row, now, result, draining, drained)
+            if row.next_owner is None and row.partition not in listening:
+                # Ours all the time, but given up here while storage could not be reached.
+                result.claimed.append(row.partition)
         elif row.next_owner is not None:
             if row.next_owner == me:
                 mine += 1

@@ -13,6 +13,7 @@ from durable_core.errors import ConfigurationError, PreconditionFailedError, Sto
 from durable_core.storage.base import Operation, StorageAccount, Verb
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitions import LEASE, PartitionRow, read_partition
+from durable_core.worker.complaints import Complaint
 from durable_core.worker.partition_rules import Pass, plan
 
 logger = logging.getLogger("durable_core.worker")
@@ -83,22 +84,26 @@ class PartitionManager:
             ConfigurationError: the table holds another number of partitions than this worker is configured for.
         """
         failures = 0
+        complaint = Complaint("The partitions could not be renewed")
         guard = asyncio.create_task(self._guard())
         try:
             while True:
                 try:
                     pause = await self._pass()
                     failures = 0
+                    complaint.recovered()
                 except StorageError as error:
                     failures += 1
                     self._known.clear()
                     raced = isinstance(error, PreconditionFailedError)
-                    if not raced and (failures == 1 or failures % 30 == 0):
-                        logger.warning("The partitions could not be renewed (try %d): %s", failures, error)
+                    if not raced:
+                        complaint.failed(error)
                     pause = (0.05 if raced else SOON) if failures <= _QUICK_FAILURES else self._interval
                 await asyncio.sleep(pause)
         finally:
             guard.cancel()
+            for partition in list(self._ends):
+                self._lose(partition)
 
     async def release(self) -> None:
         """Let every partition go, for good; the caller has drained them."""
@@ -196,7 +201,9 @@ class PartitionManager:
     async def _guard(self) -> None:
         """Give up what could not be renewed in time, also after the machine slept."""
         while True:
-            await asyncio.sleep(0.5)
+            # Ends only move away, so nothing can be missed while sleeping up to the earliest one.
+            earliest = min(self._ends.values(), default=self._monotonic() + self._interval)
+            await asyncio.sleep(min(max(earliest - self._monotonic(), 0.5), self._interval))
             now = self._monotonic()
             for partition in [partition for partition, end in self._ends.items() if now >= end]:
                 self._lose(partition)

@@ -94,6 +94,11 @@ class Sessions:
         if self._background:
             await asyncio.wait(list(self._background), timeout=grace)
 
+    @property
+    def cached_count(self) -> int:
+        """Executions that are kept in memory between episodes."""
+        return len(self._cached)
+
     def waits_for_others(self, partition: int) -> bool:
         """An instance of the partition waits for something that any worker may complete (design rule 4)."""
         return any(

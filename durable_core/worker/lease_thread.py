@@ -1,0 +1,145 @@
+"""Leases on a thread and event loop of their own, so that user code can starve no renewal (design rule 6)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from durable_core.storage.base import StorageAccount
+from durable_core.taskhub.names import HubNames
+from durable_core.worker.identity import WorkerIdentity
+from durable_core.worker.leased_ownership import LeasedOwnership
+from durable_core.worker.message_leases import MessageLeases
+from durable_core.worker.partitions import Listener
+
+if TYPE_CHECKING:
+    from durable_core.worker.worker import TaskHubWorker
+
+logger = logging.getLogger("durable_core.worker")
+
+_JOIN = 10.0
+
+
+class _Bridge:
+    """Carries the partition manager's calls from the lease thread to the worker's loop."""
+
+    def __init__(self, worker: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        self._worker = worker
+        self._loop = loop
+
+    def acquired(self, partition: int) -> None:
+        self._loop.call_soon_threadsafe(self._worker.acquired, partition)
+
+    def lost(self, partition: int) -> None:
+        self._loop.call_soon_threadsafe(self._worker.lost, partition)
+
+    async def drain(self, partition: int) -> None:
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._worker.drain(partition), self._loop))
+
+
+class LeaseThread:
+    """``LeasedOwnership`` on a thread.
+
+    Args:
+        open_account: opens storage clients for the thread's loop.
+        app_name: for the app lease; None does without one.
+        orphaned: called on the thread when this process's parent has died (design rule 7); None for a process that may
+            outlive its parent, like a host started with nohup.
+    """
+
+    def __init__(
+        self,
+        open_account: Callable[[], StorageAccount],
+        names: HubNames,
+        leases: MessageLeases,
+        identity: WorkerIdentity,
+        *,
+        app_name: str | None = "",
+        orphaned: Callable[[], None] | None = None,
+    ) -> None:
+        self._open_account = open_account
+        self._names = names
+        self._leases = leases
+        self._identity = identity
+        self._app_name = app_name
+        self._orphaned = orphaned
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ownership: LeasedOwnership | None = None
+        self._stopping: asyncio.Event | None = None
+
+    async def run(self, worker: TaskHubWorker) -> None:
+        """Start the thread and stay until cancelled; then end it."""
+        ended: Future[None] = Future()
+        bridge = _Bridge(worker, asyncio.get_running_loop())
+        thread = threading.Thread(target=self._thread, args=(bridge, ended), name="durable-leases", daemon=True)
+        thread.start()
+        try:
+            await asyncio.shield(asyncio.wrap_future(ended))
+        finally:
+            self._end()
+            await asyncio.get_running_loop().run_in_executor(None, thread.join, _JOIN)
+
+    async def release(self) -> None:
+        """Let all partitions go, and end the thread."""
+        if self._loop is not None and self._ownership is not None and not self._loop.is_closed():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._ownership.release(), self._loop))
+        self._end()
+
+    async def others_alive(self) -> bool:
+        """Another owner was seen in the last pass over the Partitions table."""
+        return self._ownership is not None and await self._ownership.others_alive()
+
+    def _end(self) -> None:
+        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._stopping.set)
+
+    def _thread(self, bridge: _Bridge, ended: Future[None]) -> None:
+        try:
+            asyncio.run(self._main(bridge))
+        except BaseException as error:  # the worker's loop must learn of it, whatever it is
+            ended.set_exception(error)
+        else:
+            ended.set_result(None)
+
+    async def _main(self, bridge: _Bridge) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        account = self._open_account()
+        self._ownership = LeasedOwnership(
+            account,
+            self._names,
+            self._leases,
+            self._identity.id,
+            monotonic=time.monotonic,
+            app_name=self._app_name,
+            is_dead=self._identity.is_dead,
+        )
+        tasks = [
+            asyncio.create_task(self._ownership.run_for(bridge)),
+            asyncio.create_task(self._stopping.wait(), name="stop"),
+        ]
+        if self._orphaned is not None:
+            tasks.append(asyncio.create_task(self._watch_parent(self._orphaned)))
+        try:
+            finished, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in finished:
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            await account.close()
+
+    async def _watch_parent(self, orphaned: Callable[[], None]) -> None:
+        """A worker whose parent was killed must not go on beside the one that replaces it (functions-host 18)."""
+        parent = os.getppid()
+        while os.getppid() == parent:  # noqa: ASYNC110 (there is no event for it)
+            await asyncio.sleep(1.0)
+        logger.error("The parent process of this worker has ended; the worker stops.")
+        orphaned()

@@ -29,7 +29,9 @@ def host_rss(instances: int = 100) -> float:
     )
     try:
         assert process.stdout is not None
-        base = next(found[1] for line in process.stdout if (found := re.search(r"(http://localhost:\d+)/api", line)))
+        base = next(
+            found[1] for line in process.stdout if (found := re.search(r"listening on (http://localhost:\d+)", line))
+        )
         for _ in range(instances):
             _run_one(base)
         status = Path(f"/proc/{process.pid}/status").read_text(encoding="ascii")

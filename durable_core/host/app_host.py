@@ -153,7 +153,9 @@ class AppHost:
 
     @staticmethod
     def _announce(index: Index, durable: Functions, base: str, prefix: str) -> None:
-        print(f"\n{list_functions(index.functions, durable, base, prefix)}", flush=True)
+        print(
+            f"\n{list_functions(index.functions, durable, base, prefix)}\nThe host is listening on {base}", flush=True
+        )
         for reason in index.skipped:
             logger.warning("Left out: %s", reason)
 

@@ -24,16 +24,12 @@ class ServiceClock:
         self._lower: int | None = None
         self._upper: int | None = None
         self._last = 0
-        self._last_header = ""
 
     def _monotonic_ticks(self) -> int:
         return int(self._monotonic() * ticks.PER_SECOND)
 
     def observe(self, date: str, sent: float) -> None:
         """Take note of an answer's ``Date`` header; ``sent`` is the monotonic time at which its request left."""
-        if date == self._last_header:
-            return  # within one second only the first answer can tighten the lower bound
-        self._last_header = date
         header = _header_ticks(date)
         lower = header - self._monotonic_ticks()
         upper = header + ticks.PER_SECOND - int(sent * ticks.PER_SECOND)

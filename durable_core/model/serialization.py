@@ -71,7 +71,8 @@ def decode_or_text(text: str | None) -> Any:
 
 def encode_activity_input(value: Any, activity: str) -> str:
     """The input of an activity message: an array of one argument, as .NET writes it (semantics 4.2)."""
-    return encode([value], f"the input of activity '{activity}'")
+    text = encode(value, f"the input of activity '{activity}'")
+    return f"[{text}]"
 
 
 def decode_activity_input(text: str | None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from durable_core.core import history as h
@@ -33,58 +33,72 @@ def history_events(events: Sequence[h.HistoryEvent], *, with_input: bool, with_o
 
 
 def _shown(event: h.HistoryEvent, scheduled: dict[int, Any], with_input: bool, with_output: bool) -> dict[str, Any]:
+    """One event, members in the recorded order."""
     document: dict[str, Any] = {"EventType": h.EVENT_TYPES[type(event)].name}
-    if isinstance(event, h.ExecutionStarted):
-        document["Correlation"] = event.correlation
-        document["ScheduledStartTime"] = _date(event.scheduled_start_time)
-        document["Generation"] = event.generation
-        document["ParentTraceContext"] = _trace(event.parent_trace_context)
-        if with_input:
-            document["Input"] = event.input
-        document["Timestamp"] = format_message(event.timestamp)
-        document["FunctionName"] = event.name
-        return document
-    if isinstance(event, h.ExecutionCompleted):
-        document["OrchestrationStatus"] = event.status.name
-        _add_result(document, event.result, with_output)
+    members = _MEMBERS.get(type(event))
+    if members is not None:
+        document.update(members(event))
+    if isinstance(event, h.GenericEvent):
+        document = {"Data": event.data, **document}
+    if with_output and hasattr(event, "result"):
+        document["Result"] = parsed(event.result)
+    if isinstance(event, _FAILING):
         document["FailureDetails"] = _failure(event.failure_details)
-    elif isinstance(event, (h.TaskCompleted, h.SubOrchestrationInstanceCompleted)):
-        _add_result(document, event.result, with_output)
-    elif isinstance(event, (h.TaskFailed, h.SubOrchestrationInstanceFailed)):
-        document["Reason"] = event.reason
-        document["Details"] = event.details
-        document["FailureDetails"] = _failure(event.failure_details)
-    elif isinstance(event, _SCHEDULING):
-        document["Name"] = event.name
-        if with_input:
-            document["Input"] = event.input
-    elif isinstance(event, (h.TimerCreated, h.TimerFired)):
-        document["FireAt"] = _date(event.fire_at)
-    elif isinstance(event, (h.EventRaised, h.EventSent)):
-        document["Name"] = event.name
-        if with_input:
-            document["Input"] = event.input
-    elif isinstance(event, h.ExecutionTerminated):
-        if with_input:
-            document["Input"] = event.input
-    elif isinstance(event, (h.ExecutionSuspended, h.ExecutionResumed)):
-        document["Reason"] = event.reason
-    elif isinstance(event, h.GenericEvent):
-        document["Data"] = event.data
     document["Timestamp"] = format_message(event.timestamp)
-    if isinstance(event, _ANSWERS):
-        call = scheduled.get(event.task_scheduled_id)
-        if call is not None:
-            document["ScheduledTime"] = format_message(call.timestamp)
-            document["FunctionName"] = call.name
-            if with_input:
-                document["Input"] = call.input
+    if isinstance(event, h.ExecutionStarted):
+        document["FunctionName"] = event.name
+    call = scheduled.get(event.task_scheduled_id) if isinstance(event, _ANSWERS) else None
+    if call is not None:
+        document["ScheduledTime"] = format_message(call.timestamp).removesuffix("Z") + "+00:00"
+        document["FunctionName"] = call.name
+        if isinstance(call, h.SubOrchestrationInstanceCreated):
+            document["InstanceId"] = call.instance_id
+        document["Input"] = call.input
+    if not with_input:
+        document.pop("Input", None)
     return document
 
 
-def _add_result(document: dict[str, Any], result: str | None, with_output: bool) -> None:
-    if with_output:
-        document["Result"] = parsed(result)
+_FAILING = (h.ExecutionCompleted, h.TaskFailed, h.SubOrchestrationInstanceFailed)
+
+_MEMBERS: dict[type[h.HistoryEvent], Callable[[Any], dict[str, Any]]] = {
+    h.ExecutionStarted: lambda e: {
+        "Input": e.input,
+        "Correlation": e.correlation,
+        "ParentTraceContext": _trace(e.parent_trace_context),
+        "ScheduledStartTime": _date(e.scheduled_start_time),
+        "Generation": e.generation,
+        "GenerateNewTrace": e.generate_new_trace,
+    },
+    h.ExecutionCompleted: lambda e: {"OrchestrationStatus": e.status.name},
+    h.ContinueAsNew: lambda e: {"OrchestrationStatus": e.status.name},
+    h.ExecutionTerminated: lambda e: {"Input": e.input},
+    h.ExecutionSuspended: lambda e: {"Reason": e.reason},
+    h.ExecutionResumed: lambda e: {"Reason": e.reason},
+    h.TaskScheduled: lambda e: {
+        "Name": e.name,
+        "Input": e.input,
+        "ParentTraceContext": _trace(e.parent_trace_context),
+        "Tags": e.tags,
+    },
+    h.TaskFailed: lambda e: {"Reason": e.reason, "Details": e.details},
+    h.SubOrchestrationInstanceFailed: lambda e: {"Reason": e.reason, "Details": e.details},
+    h.SubOrchestrationInstanceCreated: lambda e: {
+        "Name": e.name,
+        "InstanceId": e.instance_id,
+        "Input": e.input,
+        "ClientSpanId": e.client_span_id,
+        "Tags": e.tags,
+    },
+    h.TimerCreated: lambda e: {"FireAt": _date(e.fire_at)},
+    h.TimerFired: lambda e: {"FireAt": _date(e.fire_at)},
+    h.EventSent: lambda e: {"InstanceId": e.instance_id, "Name": e.name, "Input": e.input},
+    h.EventRaised: lambda e: {
+        "Name": e.name,
+        "Input": e.input,
+        "ParentTraceContext": _trace(e.parent_trace_context),
+    },
+}
 
 
 def parsed(text: str | None) -> Any:

@@ -183,6 +183,20 @@ async def memory_work() -> list[Line]:
     ]
 
 
+async def hot_costs() -> list[Line]:
+    from benchmarks.hot_calls import hot_call_costs
+
+    return [
+        Line(
+            f"processor time of one {name}",
+            f"{hot * 1e3:.2f} ms = {hot / plain:.2f} x bare (SDK: {sdk / plain:.1f} x)",
+            "<= 1.5 x bare",
+            hot <= 1.5 * plain,
+        )
+        for name, (plain, hot, sdk) in (await hot_call_costs()).items()
+    ]
+
+
 async def host_memory() -> list[Line]:
     from benchmarks.host_memory import host_rss
 
@@ -192,6 +206,7 @@ async def host_memory() -> list[Line]:
 
 MEASUREMENTS = {
     "memory": memory_work,
+    "hot": hot_costs,
     "calls": one_hello5,
     "latency": hello3_latency,
     "throughput": hello5_throughput,

@@ -55,7 +55,14 @@ class LocalWorker(Protocol):
 
     message_lease: int
 
-    def owns(self, instance_id: str) -> bool: ...
+    def owns(self, instance_id: str) -> bool:
+        """The worker serves the instance's partition."""
+
+    def has_room(self) -> bool:
+        """Messages may be handed over; otherwise they wait in their queue, where nothing has to be renewed."""
+
+    def wake(self, instance_id: str) -> None:
+        """A message was written visible into the instance's control queue."""
 
     def accept(self, sent: Sent, *, is_new_instance: bool = False) -> None:
         """Handle a message that was written invisible for ``message_lease`` seconds."""
@@ -248,11 +255,17 @@ class TaskHubClient:
         self._hand_over(await self._send(TaskMessage(event, OrchestrationInstance(instance_id))))
 
     async def _send(self, message: TaskMessage) -> Sent:
-        local = self._worker is not None and self._worker.owns(message.target.instance_id)
-        delay = self._worker.message_lease if local and self._worker else 0
+        worker = self._worker
+        handed_over = worker is not None and worker.owns(message.target.instance_id) and worker.has_room()
+        delay = worker.message_lease if worker is not None and handed_over else 0
         return await self._hub.messages.send(message, sender=CLIENT, delay=delay)
 
     def _hand_over(self, sent: Sent, *, is_new_instance: bool = False) -> None:
         """Give a message to the local worker; one written visible is left to whoever polls its queue."""
-        if sent.delay and self._worker is not None:
+        message = sent.data.task_message
+        if self._worker is None or message is None:
+            return
+        if sent.delay:
             self._worker.accept(sent, is_new_instance=is_new_instance)
+        else:
+            self._worker.wake(message.target.instance_id)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from durable_core.core.history import HistoryEvent
-from durable_core.errors import AlreadyExistsError, DurableError, PreconditionFailedError
+from durable_core.errors import AlreadyExistsError, DurableError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import ANY, Entity, Operation, Row, TableStore, Value, Verb
 from durable_core.taskhub.history_table import (
     MAX_ROWS,
@@ -143,7 +143,7 @@ class HistoryStore:
             last = number == len(parts) - 1
             try:
                 etag = await self._write(key, execution_id, part, etag, last=last)
-            except (AlreadyExistsError, PreconditionFailedError) as error:
+            except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as error:
                 etag = await self._after_conflict(key, execution_id, part, etag, error, replaces and number == 0, last)
         assert etag is not None
         return Appended(etag, urls)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from durable_core.core.ticks import PER_SECOND, format_column, parse
-from durable_core.errors import UndecodableMessageError
+from durable_core.errors import ConfigurationError, UndecodableMessageError
 from durable_core.storage.base import DateTime, Entity, Row, Value
 
 LEASE = 30 * PER_SECOND
@@ -48,6 +49,10 @@ class PartitionRow:
 
     def released(self) -> PartitionRow:
         return replace(self, is_draining=False, current_owner=None)
+
+    def withdrawn(self) -> PartitionRow:
+        """The worker that wanted it does not want it any more (.NET leaves its name there when it stops)."""
+        return replace(self, next_owner=None)
 
     def is_expired(self, now: int) -> bool:
         return self.expires_at is not None and now >= self.expires_at
@@ -92,6 +97,33 @@ def read_partition(row: Row) -> PartitionRow:
         )
     except ValueError as error:
         raise UndecodableMessageError(f"the Partitions row '{partition}' cannot be read: {error}") from error
+
+
+def check_partitions(
+    hub: str, rows: Sequence[PartitionRow], partitions: Collection[str], *, creating: bool = False
+) -> None:
+    """Make sure that a hub is divided as this process is configured.
+
+    Instance ids are mapped to queues by the sender's own count (task-hub 2), so a process with another count would send
+    to queues that nobody reads, and rows it added would stop everybody else.
+
+    Args:
+        partitions: the partitions that the configuration asks for.
+        creating: rows may be missing as long as no worker ever owned one: an earlier creation was cut short.
+
+    Raises:
+        ConfigurationError: the table holds other partitions; the text gives both counts and the setting.
+    """
+    present = {row.partition for row in rows}
+    if present == set(partitions):
+        return
+    if creating and present < set(partitions) and all(row.owned_since is None for row in rows):
+        return
+    raise ConfigurationError(
+        f"Task hub {hub} has {len(present)} partitions, but this worker is configured for {len(partitions)}. All "
+        "workers and clients of a hub must agree: set extensions.durableTask.storageProvider.partitionCount in "
+        f"host.json to {len(present)}, or use another hub name."
+    )
 
 
 def _text(value: Value) -> str | None:

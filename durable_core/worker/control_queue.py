@@ -12,7 +12,7 @@ from durable_core.storage.base import QueueMessage
 from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.message_leases import HeldMessage
-from durable_core.worker.polling import PollingInterval
+from durable_core.worker.polling import SHORTEST, PollingInterval
 from durable_core.worker.sessions import Sessions
 from durable_core.worker.set_aside import SetAside
 
@@ -39,7 +39,7 @@ class ControlQueueListener:
         complaint = Complaint(f"Queue {self._queue} could not be polled")
         while True:
             if sessions.backlog >= settings.control_queue_buffer:
-                await asyncio.sleep(settings.busy_polling_interval)
+                await asyncio.sleep(SHORTEST)  # the backlog shrinks as fast as episodes run, so look often
                 continue
             try:
                 messages = await sessions.hub.account.queues.get(

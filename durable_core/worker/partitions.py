@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from durable_core.core.ticks import PER_SECOND
-from durable_core.errors import ConfigurationError, PreconditionFailedError, StorageError
+from durable_core.errors import PreconditionFailedError, StorageError, UnavailableError
 from durable_core.storage.base import Operation, StorageAccount, Verb
 from durable_core.taskhub.names import HubNames
-from durable_core.taskhub.partitions import LEASE, PartitionRow, read_partition
+from durable_core.taskhub.partitions import LEASE, PartitionRow, check_partitions, read_partition
 from durable_core.worker.complaints import Complaint
 from durable_core.worker.partition_rules import Pass, plan
 
 logger = logging.getLogger("durable_core.worker")
+
+T = TypeVar("T")
 
 INTERVAL = 10.0
 """Seconds between passes."""
@@ -25,6 +27,13 @@ SOON = 1.0
 _QUICK_FAILURES = 10
 _MARGIN = 2.0
 """A lease that could not be renewed is given up this many seconds before it ends."""
+_PASS_LIMIT = 2.0
+_LONGEST_PASS = 8.0
+"""Seconds for one pass (task-hub 7.1); doubled after each failure, so that a slow storage is not given up for dead, and
+short enough for three tries within a lease: one try of a storage client alone may take as long as the whole lease."""
+_DRAIN_LIMIT = 60.0
+_TICK = 1.0
+"""Seconds between looks at the clock that goes on while the machine sleeps."""
 
 
 class Listener(Protocol):
@@ -45,8 +54,9 @@ class PartitionManager:
 
     Args:
         me: this worker's id.
-        monotonic: seconds; leases that could not be renewed end by this clock, too.
-        is_dead: the owner is a process of this machine that is gone; asked at the first pass only.
+        monotonic: seconds on a clock that also goes on while the machine sleeps; leases that could not be renewed end
+            by it.
+        is_dead: the owner is a process of this machine that is gone; asked until the first pass has succeeded.
     """
 
     def __init__(
@@ -74,6 +84,10 @@ class PartitionManager:
         self._drains: dict[str, asyncio.Task[None]] = {}
         self._first = True
         self._is_released = False
+        self._passing = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._taken_over = float("-inf")
+        self._strangers: set[str] = set()
         self.others: set[str] = set()
         """Owners other than this worker that the last pass saw."""
 
@@ -89,7 +103,8 @@ class PartitionManager:
         try:
             while True:
                 try:
-                    pause = await self._pass()
+                    async with self._passing:
+                        pause = await _within(min(_PASS_LIMIT * 2**failures, _LONGEST_PASS), self._pass())
                     failures = 0
                     complaint.recovered()
                 except StorageError as error:
@@ -99,20 +114,59 @@ class PartitionManager:
                     if not raced:
                         complaint.failed(error)
                     pause = (0.05 if raced else SOON) if failures <= _QUICK_FAILURES else self._interval
-                await asyncio.sleep(pause)
+                await self._sleep(pause)
         finally:
             guard.cancel()
+            self._known.clear()
             for partition in list(self._ends):
                 self._lose(partition)
 
     async def release(self) -> None:
-        """Let every partition go, for good; the caller has drained them."""
+        """Let every partition go, for good, and ask for none any more.
+
+        The caller has drained what it listens to; what a pass under way has brought since is drained here.
+
+        Raises:
+            StorageError: the table could not be written; the partitions pass on when their leases end.
+        """
         self._is_released = True
-        rows = [row for row in await self._read() if row.current_owner == self._me]
-        if rows:
-            await self._write([row.released() for row in rows])
-        self._ends.clear()
-        self._known.clear()
+        async with self._passing:
+            await asyncio.gather(*(self._listener.drain(self._index[partition]) for partition in list(self._ends)))
+            for attempt in range(1, _QUICK_FAILURES + 1):
+                try:
+                    await self._release_rows()
+                    break
+                except PreconditionFailedError:  # somebody asked for a partition in between
+                    if attempt == _QUICK_FAILURES:
+                        raise
+            self._ends.clear()
+            self._known.clear()
+
+    async def _release_rows(self) -> None:
+        changes: list[PartitionRow] = []
+        for row in await self._read():
+            if row.current_owner == self._me:
+                changes.append(row.released())
+            elif row.next_owner == self._me and not row.is_draining:
+                # Nobody may take it before its lease ends while our name stands there (the quirk of .NET). From one
+                # that is being drained it must not vanish: its owner would keep it and never listen again.
+                changes.append(row.withdrawn())
+        if changes:
+            await self._write(changes)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait for the next pass; shorter when leases were given up."""
+        began = self._monotonic()
+        timer = asyncio.get_running_loop().call_later(seconds, self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            timer.cancel()
+            self._wake.clear()
+        if self._monotonic() - began > seconds + _MARGIN:
+            # The machine slept, and the storage service's clock is carried by one that slept with it: without a read
+            # first, renewals would be written with a time that is long past.
+            self._known.clear()
 
     # ---- one pass --------------------------------------------------------------------------------------------------
 
@@ -123,8 +177,7 @@ class PartitionManager:
             now = self._clock.now()
             await self._write([row.renewed(now) for row in self._known.values()])
             return self._interval
-        rows = await self._read()
-        self._check_count(rows)
+        rows = self._checked(await self._read())
         drained = {partition for partition in self._drains if self._drains[partition].done()}
         result = plan(
             rows,
@@ -135,12 +188,12 @@ class PartitionManager:
             drained=drained,
             is_dead=self._is_dead if self._first else lambda owner: False,
         )
-        self._first = False
         self.others = result.others
-        for partition in result.lost:
+        for partition in {*result.lost, *(self._ends.keys() - {row.partition for row in rows})}:
             self._lose(partition)
         if result.changes:
             await self._write(result.changes)
+        self._first = False
         self._act(result)
         return self._next_pass(rows, result)
 
@@ -148,16 +201,30 @@ class PartitionManager:
         return len(self._known) == len(self._index) and not self._drains and bool(self._known)
 
     async def _read(self) -> list[PartitionRow]:
-        page = await self._tables.query(self._names.partitions, "PartitionKey eq ''")
-        return [read_partition(row) for row in page.rows]
+        rows: list[PartitionRow] = []
+        continuation: str | None = None
+        while True:
+            page = await self._tables.query(self._names.partitions, "PartitionKey eq ''", continuation=continuation)
+            rows += [read_partition(row) for row in page.rows]
+            continuation = page.continuation
+            if continuation is None:
+                return rows
 
-    def _check_count(self, rows: list[PartitionRow]) -> None:
-        if {row.partition for row in rows} != set(self._index):
-            raise ConfigurationError(
-                f"Task hub {self._names.hub} has {len(rows)} partitions, but this worker is configured for "
-                f"{len(self._index)}. All workers and clients of a hub must agree: set extensions.durableTask."
-                f"storageProvider.partitionCount in host.json to {len(rows)}, or use another hub name."
+    def _checked(self, rows: list[PartitionRow]) -> list[PartitionRow]:
+        """The rows of this worker's partitions. Rows that others add later do not stop a worker that runs."""
+        if self._first:
+            check_partitions(self._names.hub, rows, self._index.keys())
+        strangers = {row.partition for row in rows} - self._index.keys()
+        if strangers - self._strangers:
+            logger.error(
+                "Task hub %s has %d partitions, but another worker or client wrote more: %s. They are ignored here. Set "
+                "extensions.durableTask.storageProvider.partitionCount to the same value everywhere.",
+                self._names.hub,
+                len(self._index),
+                ", ".join(sorted(strangers)),
             )
+        self._strangers = strangers
+        return [row for row in rows if row.partition in self._index]
 
     async def _write(self, rows: list[PartitionRow]) -> None:
         """Write rows in one transaction under their ETags, and note the leases that it extends."""
@@ -165,9 +232,12 @@ class PartitionManager:
         etags = await self._tables.transaction(
             self._names.partitions, [Operation(Verb.REPLACE, row.entity(), row.etag) for row in rows]
         )
+        answered, now = self._monotonic(), self._clock.now()
         for row, etag in zip(rows, etags, strict=True):
-            if row.current_owner == self._me:
-                self._ends[row.partition] = sent + LEASE / PER_SECOND - _MARGIN
+            if row.current_owner == self._me and row.expires_at is not None:
+                # The answer may have corrected the service's clock: the row ends when the service says so.
+                left = (row.expires_at - now) / PER_SECOND
+                self._ends[row.partition] = min(sent + LEASE / PER_SECOND, answered + left) - _MARGIN
                 if row.next_owner is None:
                     self._known[row.partition] = replace(row, etag=etag)
                     continue
@@ -179,14 +249,17 @@ class PartitionManager:
             self._ends.pop(partition, None)
         for partition in result.to_drain:
             logger.info("Partition %s is handed over to another worker.", partition)
-            self._drains[partition] = asyncio.create_task(self._listener.drain(self._index[partition]))
+            self._drains[partition] = asyncio.create_task(self._drain(partition))
         for partition in result.claimed:
             logger.info("Partition %s is ours.", partition)
             self._drains.pop(partition, None)
             self._listener.acquired(self._index[partition])
 
     def _next_pass(self, rows: list[PartitionRow], result: Pass) -> float:
-        if result.waiting:
+        if result.claimed and result.others:
+            self._taken_over = self._monotonic()
+        if result.waiting or self._monotonic() - self._taken_over <= self._interval + SOON:
+            # After a take-over the others, in their next passes, ask for their share of it.
             return SOON
         now = self._clock.now()
         expiries = [
@@ -201,15 +274,41 @@ class PartitionManager:
     async def _guard(self) -> None:
         """Give up what could not be renewed in time, also after the machine slept."""
         while True:
-            # Ends only move away, so nothing can be missed while sleeping up to the earliest one.
-            earliest = min(self._ends.values(), default=self._monotonic() + self._interval)
-            await asyncio.sleep(min(max(earliest - self._monotonic(), 0.5), self._interval))
+            earliest = min(self._ends.values(), default=float("inf"))
+            await asyncio.sleep(min(max(earliest - self._monotonic(), 0.05), _TICK))
             now = self._monotonic()
             for partition in [partition for partition, end in self._ends.items() if now >= end]:
                 self._lose(partition)
+                self._wake.set()
+
+    async def _drain(self, partition: str) -> None:
+        try:
+            await _within(_DRAIN_LIMIT, self._listener.drain(self._index[partition]))
+        except Exception:  # whatever the listener failed with: the other worker waits
+            logger.exception("Partition %s is handed over although its drain failed.", partition)
 
     def _lose(self, partition: str) -> None:
         self._ends.pop(partition, None)
         self._known.pop(partition, None)
         self._drains.pop(partition, None)
         self._listener.lost(self._index[partition])
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is cancelled when it takes longer.
+
+    Unlike ``asyncio.wait_for`` before 3.12 this never swallows a cancellation.
+
+    Raises:
+        UnavailableError: it took longer.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([task], timeout=seconds)
+        if not task.done():
+            raise UnavailableError(f"no end within {seconds:g} s")
+        return task.result()
+    finally:
+        if not task.done():
+            task.cancel()
+            await asyncio.wait([task])

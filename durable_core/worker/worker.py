@@ -88,6 +88,7 @@ class TaskHubWorker:
         self.sessions.outgoing = OutgoingMessages(hub, settings, self.activities, self.sessions.owns)
         self._user_code = user_code
         self._listeners: dict[int, asyncio.Task[None]] = {}
+        self._listening: dict[int, ControlQueueListener] = {}
         self._loops: list[asyncio.Task[None]] = []
         self._activity_loop: asyncio.Task[None] | None = None
 
@@ -127,10 +128,12 @@ class TaskHubWorker:
             return
         self.sessions.add_partition(partition)
         listener = ControlQueueListener(partition, self.sessions, self._set_aside, self._random)
+        self._listening[partition] = listener
         self._listeners[partition] = self._spawn(listener.listen_forever(), f"control queue {partition}")
 
     async def drain(self, partition: int) -> None:
         """Stop listening; returns when nothing of this partition runs any more and everything was given back."""
+        self._listening.pop(partition, None)
         listener = self._listeners.pop(partition, None)
         if listener is not None:
             await _cancel(listener)
@@ -147,6 +150,16 @@ class TaskHubWorker:
     def owns(self, instance_id: str) -> bool:
         """Messages for the instance may be handed over to this worker."""
         return self.sessions.owns(instance_id)
+
+    def has_room(self) -> bool:
+        """Messages may be handed over; with a long backlog they are better off in their queue."""
+        return self.sessions.backlog < self._settings.control_queue_buffer
+
+    def wake(self, instance_id: str) -> None:
+        """A message was written visible into the instance's control queue: poll it soon if it is ours."""
+        listener = self._listening.get(self.hub.partition_of(instance_id))
+        if listener is not None:
+            listener.signal()
 
     def accept(self, sent: Sent, *, is_new_instance: bool = False) -> None:
         """Handle a message that a client of this process wrote invisible."""

@@ -12,6 +12,7 @@ from random import Random
 from typing import Protocol
 
 from durable_core.core.history import (
+    LIVE,
     EventRaised,
     ExecutionCompleted,
     ExecutionResumed,
@@ -39,15 +40,6 @@ from durable_core.taskhub.messages import Sent
 logger = logging.getLogger("durable_core.client")
 
 _START_TRIES = 3
-
-_LIVE = frozenset(
-    {
-        OrchestrationStatus.Running,
-        OrchestrationStatus.Pending,
-        OrchestrationStatus.Suspended,
-        OrchestrationStatus.ContinuedAsNew,
-    }
-)
 
 
 class LocalWorker(Protocol):
@@ -88,7 +80,7 @@ class TaskHubClient:
         *,
         random: Random,
         worker: LocalWorker | None = None,
-        replaceable: frozenset[OrchestrationStatus] = frozenset(OrchestrationStatus) - _LIVE,
+        replaceable: frozenset[OrchestrationStatus] = frozenset(OrchestrationStatus) - LIVE,
         default_version: str = "",
     ) -> None:
         self._hub = hub
@@ -188,7 +180,7 @@ class TaskHubClient:
         await self._control(
             instance_id,
             EventRaised(timestamp=self._hub.now(), name=name, input=data),
-            allowed=_LIVE,
+            allowed=LIVE,
             refusal=f"Cannot raise event {name} for orchestration instance {instance_id}",
         )
 
@@ -197,7 +189,7 @@ class TaskHubClient:
         await self._control(
             instance_id,
             ExecutionTerminated(timestamp=self._hub.now(), input=reason),
-            allowed=_LIVE,
+            allowed=LIVE,
             refusal=f"Cannot terminate the orchestration instance {instance_id}",
         )
 
@@ -206,7 +198,7 @@ class TaskHubClient:
         await self._control(
             instance_id,
             ExecutionSuspended(timestamp=self._hub.now(), reason=reason),
-            allowed=_LIVE - {OrchestrationStatus.Suspended},
+            allowed=LIVE - {OrchestrationStatus.Suspended},
             refusal=f"Cannot suspend the orchestration instance {instance_id}",
         )
 

@@ -68,6 +68,10 @@ _FINISHED = frozenset(
 )
 
 
+LIVE = frozenset(status for status in OrchestrationStatus if not status.is_finished)
+"""Statuses of instances that have not ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrchestrationInstance:
     """One generation of one instance; ``execution_id`` is None for "whichever is current"."""

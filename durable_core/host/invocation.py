@@ -7,54 +7,17 @@ import contextvars
 import json
 import logging
 import os
-import threading
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import azure.functions as func
 
 from durable_core.host.indexing import IndexedFunction
+from durable_core.model.function_context import FunctionContext
 
 logger = logging.getLogger("durable_core.host")
 
 _DEFAULT_THREADS = 1000
-
-
-class InvocationContext(func.Context):
-    """What a function's ``context`` parameter gets."""
-
-    def __init__(self, name: str, directory: str) -> None:
-        self._name = name
-        self._directory = directory
-        self._id = str(uuid.uuid4())
-        self._local = threading.local()
-
-    @property
-    def invocation_id(self) -> str:
-        return self._id
-
-    @property
-    def function_name(self) -> str:
-        return self._name
-
-    @property
-    def function_directory(self) -> str:
-        return self._directory
-
-    @property
-    def trace_context(self) -> Any:
-        """None: this host starts no trace."""
-        return None
-
-    @property
-    def retry_context(self) -> Any:
-        """None: this host makes no retries of its own."""
-        return None
-
-    @property
-    def thread_local_storage(self) -> Any:
-        return self._local
 
 
 class Invoker:
@@ -73,7 +36,7 @@ class Invoker:
         """Call a function with its trigger argument and return what it returned."""
         given = {function.binding: argument}
         if function.takes_context:
-            given["context"] = InvocationContext(function.name, self._directory)
+            given["context"] = FunctionContext(function.name, self._directory)
         self.running += 1
         try:
             if function.is_async:

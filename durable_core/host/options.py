@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from durable_core.core.history import OrchestrationStatus
+from durable_core.core.history import LIVE, OrchestrationStatus
 from durable_core.errors import ConfigurationError
 from durable_core.host.settings import option, section
 from durable_core.taskhub.names import HubNames, default_hub_name
@@ -15,14 +15,6 @@ from durable_core.worker.settings import WorkerSettings
 
 _REFERENCE = re.compile(r"%([^%]+)%")
 _TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d+):(\d+)(?::(\d+(?:\.\d+)?))?")
-_LIVE = frozenset(
-    {
-        OrchestrationStatus.Running,
-        OrchestrationStatus.Pending,
-        OrchestrationStatus.Suspended,
-        OrchestrationStatus.ContinuedAsNew,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +75,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         worker,
         str(option(provider, "connectionName") or option(provider, "connectionStringName") or "Storage"),
         _boolean(durable, "useAppLease", True),
-        frozenset(OrchestrationStatus) if any_state else frozenset(OrchestrationStatus) - _LIVE,
+        frozenset(OrchestrationStatus) if any_state else frozenset(OrchestrationStatus) - LIVE,
         str(option(durable, "defaultVersion") or ""),
     )
 

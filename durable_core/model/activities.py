@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import inspect
-import threading
-import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-import azure.functions as func
 from azure.functions.decorators.function_app import FunctionBuilder
 
 from durable_core.model.failures import activity_failure
+from durable_core.model.function_context import FunctionContext
 from durable_core.model.naming import durable_name
 from durable_core.model.serialization import decode_activity_input, encode_or_none
 from durable_core.worker.functions import Activity, ActivityCall
@@ -20,41 +18,12 @@ from durable_core.worker.functions import Activity, ActivityCall
 _CONTEXT = "context"
 
 
-class ActivityContext(func.Context):
-    """What an activity's optional ``context`` parameter gets, and which instance and task it works for."""
+class ActivityContext(FunctionContext):
+    """The context of one activity call: also which instance and task it works for."""
 
     def __init__(self, call: ActivityCall, file: str) -> None:
+        super().__init__(call.name, str(Path(file).parent))
         self._call = call
-        self._directory = str(Path(file).parent)
-        self._invocation_id = str(uuid.uuid4())
-        self._local = threading.local()
-
-    @property
-    def invocation_id(self) -> str:
-        return self._invocation_id
-
-    @property
-    def function_name(self) -> str:
-        return self._call.name
-
-    @property
-    def function_directory(self) -> str:
-        return self._directory
-
-    @property
-    def trace_context(self) -> Any:
-        """None: activities are not called by the Functions host."""
-        return None
-
-    @property
-    def retry_context(self) -> Any:
-        """None: retries are the orchestrator's business."""
-        return None
-
-    @property
-    def thread_local_storage(self) -> Any:
-        """A namespace of this call."""
-        return self._local
 
     @property
     def instance_id(self) -> str:

@@ -7,61 +7,13 @@ visibility and leases follow a virtual one. A fault hook sees every call before 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
-from typing import Protocol
 
-from durable_core.storage.base import CallCounter, QueueMessage, Row, StorageAccount
+from durable_core.storage.base import QueueMessage, Row, StorageAccount
 from durable_core.storage.memory_blobs import BlobService, MemoryBlobs
+from durable_core.storage.memory_gate import FaultHook, Gate, StorageCall
 from durable_core.storage.memory_queues import MemoryQueues, QueueService
 from durable_core.storage.memory_tables import MemoryTables, TableService
-
-
-@dataclass(frozen=True, slots=True)
-class StorageCall:
-    """One request, as a fault hook sees it.
-
-    Attributes:
-        kind: e.g. ``queue.put``; the names of ``CallCounter``.
-        resource: queue, table or container.
-        client: name of the account that makes the call.
-    """
-
-    kind: str
-    resource: str
-    client: str
-
-
-class FaultHook(Protocol):
-    """May raise or wait around every call."""
-
-    async def before(self, call: StorageCall) -> None:
-        """Raising here means that the call never happened."""
-
-    async def after(self, call: StorageCall) -> None:
-        """Raising here means that the call took effect and its caller does not know."""
-
-
-class Gate:
-    """Counts the calls of one client and lets the fault hook, if there is one, have its way."""
-
-    __slots__ = ("_client", "_storage", "calls")
-
-    def __init__(self, storage: MemoryStorage, client: str) -> None:
-        self._storage = storage
-        self._client = client
-        self.calls = CallCounter()
-
-    async def enter(self, kind: str, resource: str) -> None:
-        self.calls.add(kind)
-        hook = self._storage.faults
-        if hook is not None:
-            await hook.before(StorageCall(kind, resource, self._client))
-
-    async def leave(self, kind: str, resource: str) -> None:
-        hook = self._storage.faults
-        if hook is not None:
-            await hook.after(StorageCall(kind, resource, self._client))
 
 
 class _Clock:
@@ -90,7 +42,7 @@ class MemoryStorage:
 
     def account(self, name: str = "memory") -> StorageAccount:
         """A client of this service; ``name`` tells a fault hook whose calls it sees."""
-        gate = Gate(self, name)
+        gate = Gate(lambda: self.faults, name)
         return StorageAccount(
             name,
             MemoryQueues(self._queues, gate),
@@ -116,3 +68,6 @@ class MemoryStorage:
     def blob_names(self, container: str) -> list[str]:
         """All blobs of a container; empty if it does not exist."""
         return self._blobs.names(container)
+
+
+__all__ = ["FaultHook", "MemoryStorage", "StorageCall"]

@@ -5,15 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import AlreadyExistsError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import BlobProperties
-
-if TYPE_CHECKING:
-    from durable_core.storage.memory import Gate
+from durable_core.storage.memory_gate import Gate
 
 
 @dataclass(slots=True)

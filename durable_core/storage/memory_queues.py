@@ -7,14 +7,11 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING
 
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import InvalidRequestError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import QueueMessage, Receipt
-
-if TYPE_CHECKING:
-    from durable_core.storage.memory import Gate
+from durable_core.storage.memory_gate import Gate
 
 _LONGEST = 7 * 24 * 3600
 _LARGEST = 64 * 1024

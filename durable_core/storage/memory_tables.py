@@ -5,16 +5,13 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from durable_core.core.ticks import format_column
 from durable_core.errors import AlreadyExistsError, InvalidRequestError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import ANY, DateTime, Entity, Operation, Page, Row, Value, Verb, check_transaction
+from durable_core.storage.memory_gate import Gate
 from durable_core.storage.odata import compile_filter
-
-if TYPE_CHECKING:
-    from durable_core.storage.memory import Gate
 
 _LARGEST_TRANSACTION = 4 * 1024 * 1024
 _LARGEST_TEXT = 32 * 1024

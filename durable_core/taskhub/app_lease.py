@@ -45,11 +45,11 @@ async def read_info(blobs: BlobStore, names: HubNames) -> AppLeaseInfo:
         UndecodableMessageError: the blob is no such document.
     """
     try:
-        text = (await blobs.get(names.app_lease, names.app_lease_info)).decode("utf-8-sig")
+        content = await blobs.get(names.app_lease, names.app_lease_info)
     except NotFoundError:
         return AppLeaseInfo()
     try:
-        document = json.loads(text or "{}")
+        document = json.loads(content.decode("utf-8-sig") or "{}")
         return AppLeaseInfo(document.get("OwnerId"), document.get("DesiredSwapId"))
     except (ValueError, AttributeError) as error:
         raise UndecodableMessageError(

@@ -11,6 +11,7 @@ from durable_core.core import history as h
 from durable_core.core.ticks import format_column
 from durable_core.errors import UndecodableMessageError
 from durable_core.storage.base import DateTime, Entity, Row, Value
+from durable_core.taskhub.columns import date_column
 from durable_core.taskhub.event_json import read_event
 from durable_core.taskhub.keys import SENTINEL, row_key
 from durable_core.taskhub.wire import text
@@ -131,10 +132,6 @@ def _failure(details: h.FailureDetails | None) -> str:
     )
 
 
-def _date(ticks: int | None) -> DateTime | None:
-    return None if ticks is None else DateTime(format_column(ticks))
-
-
 def _execution_started(e: h.ExecutionStarted) -> dict[str, Value]:
     return {
         "ParentInstance": _parent(e.parent),
@@ -144,7 +141,7 @@ def _execution_started(e: h.ExecutionStarted) -> dict[str, Value]:
         "Tags": tags_text(e.tags),
         "Correlation": e.correlation,
         "ParentTraceContext": _trace(e.parent_trace_context),
-        "ScheduledStartTime": _date(e.scheduled_start_time),
+        "ScheduledStartTime": date_column(e.scheduled_start_time),
         "Generation": e.generation,
         "GenerateNewTrace": e.generate_new_trace,
         "OrchestrationInstance": _instance(e.instance),
@@ -204,8 +201,8 @@ _WRITERS: dict[type[h.HistoryEvent], Callable[[Any], dict[str, Value]]] = {
         "ClientSpanId": e.client_span_id,
         "Tags": tags_text(e.tags),
     },
-    h.TimerCreated: lambda e: {"FireAt": _date(e.fire_at)},
-    h.TimerFired: lambda e: {"TimerId": e.timer_id, "FireAt": _date(e.fire_at)},
+    h.TimerCreated: lambda e: {"FireAt": date_column(e.fire_at)},
+    h.TimerFired: lambda e: {"TimerId": e.timer_id, "FireAt": date_column(e.fire_at)},
     h.EventSent: lambda e: {"InstanceId": e.instance_id, "Name": e.name, "Input": e.input},
     h.EventRaised: lambda e: {
         "Name": e.name,

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from durable_core.core import history as h
-from durable_core.core.ticks import format_column, parse
 from durable_core.errors import UndecodableMessageError
-from durable_core.storage.base import DateTime, Entity, Row, Value
+from durable_core.storage.base import Entity, Row, Value
+from durable_core.taskhub.columns import date_column, number_of, text_of, ticks_of
 from durable_core.taskhub.history_table import tags_text
 from durable_core.taskhub.keys import escape_key, unescape_key
 
@@ -68,18 +68,18 @@ def read_status(row: Row) -> InstanceStatus:
     try:
         return InstanceStatus(
             instance_id=unescape_key(key),
-            name=_text(values.get("Name")) or "",
-            version=_text(values.get("Version")),
+            name=text_of(values.get("Name")) or "",
+            version=text_of(values.get("Version")),
             runtime_status=h.OrchestrationStatus[str(values["RuntimeStatus"])],
-            execution_id=_text(values.get("ExecutionId")),
-            created_time=_ticks(values.get("CreatedTime")),
-            last_updated_time=_ticks(values.get("LastUpdatedTime")),
+            execution_id=text_of(values.get("ExecutionId")),
+            created_time=ticks_of(values.get("CreatedTime")),
+            last_updated_time=ticks_of(values.get("LastUpdatedTime")),
             etag=row.etag,
-            generation=_int(values.get("Generation")),
-            completed_time=_ticks(values.get("CompletedTime")),
-            scheduled_start_time=_ticks(values.get("ScheduledStartTime")),
-            input=_text(values.get("Input")),
-            output=_text(values.get("Output")),
+            generation=number_of(values.get("Generation")),
+            completed_time=ticks_of(values.get("CompletedTime")),
+            scheduled_start_time=ticks_of(values.get("ScheduledStartTime")),
+            input=text_of(values.get("Input")),
+            output=text_of(values.get("Output")),
             custom_status=_unless_null(values.get("CustomStatus")),
             tags=_tags(values.get("Tags")),
         )
@@ -89,20 +89,8 @@ def read_status(row: Row) -> InstanceStatus:
         ) from error
 
 
-def _text(value: Value) -> str | None:
-    return None if value is None else str(value)
-
-
 def _unless_null(value: Value) -> str | None:
     return None if value is None or value == "null" else str(value)
-
-
-def _int(value: Value) -> int | None:
-    return None if value is None else int(value)
-
-
-def _ticks(value: Value) -> int | None:
-    return None if value is None else parse(str(value))
 
 
 def _tags(value: Value) -> Mapping[str, str] | None:
@@ -111,10 +99,6 @@ def _tags(value: Value) -> Mapping[str, str] | None:
         return None
     tags: Mapping[str, str] = json.loads(text)
     return tags
-
-
-def _date(ticks: int | None) -> DateTime | None:
-    return None if ticks is None else DateTime(format_column(ticks))
 
 
 def created(event: h.ExecutionStarted, *, hub: str, now: int, input_url: str | None = None) -> dict[str, Value]:
@@ -127,13 +111,13 @@ def created(event: h.ExecutionStarted, *, hub: str, now: int, input_url: str | N
         "PartitionKey": escape_key(event.instance.instance_id),
         "RowKey": "",
         "Input": input_url or event.input,
-        "CreatedTime": _date(event.timestamp),
+        "CreatedTime": date_column(event.timestamp),
         "Name": event.name,
         "Version": event.version,
         "RuntimeStatus": h.OrchestrationStatus.Pending.name,
-        "LastUpdatedTime": _date(now),
+        "LastUpdatedTime": date_column(now),
         "TaskHubName": hub,
-        "ScheduledStartTime": _date(event.scheduled_start_time),
+        "ScheduledStartTime": date_column(event.scheduled_start_time),
         "ExecutionId": event.instance.execution_id,
         "Generation": event.generation,
         "Tags": tags_text(event.tags),
@@ -162,28 +146,28 @@ def checkpoint(
         "RowKey": "",
         "CustomStatus": "null" if custom_status is None else custom_status,
         "ExecutionId": execution_id,
-        "LastUpdatedTime": _date(events[-1].timestamp),
+        "LastUpdatedTime": date_column(events[-1].timestamp),
         "TaskHubName": hub,
     }
     for position, event in enumerate(events):
         if isinstance(event, h.ExecutionStarted):
             row["Name"] = event.name
             row["Version"] = event.version
-            row["CreatedTime"] = _date(event.timestamp)
+            row["CreatedTime"] = date_column(event.timestamp)
             row["RuntimeStatus"] = h.OrchestrationStatus.Running.name
             row["Tags"] = tags_text(event.tags)
             row["Generation"] = event.generation
             if event.scheduled_start_time is not None:
-                row["ScheduledStartTime"] = _date(event.scheduled_start_time)
+                row["ScheduledStartTime"] = date_column(event.scheduled_start_time)
             row["Input"] = urls.get((position, "Input"), event.input)
         elif isinstance(event, h.ExecutionCompleted):
             row["RuntimeStatus"] = event.status.name
-            row["CompletedTime"] = _date(now)
+            row["CompletedTime"] = date_column(now)
             failure = event.failure_details
             row["Output"] = str(failure) if failure else urls.get((position, "Result"), event.result)
         elif isinstance(event, h.ExecutionTerminated):
             row["RuntimeStatus"] = h.OrchestrationStatus.Terminated.name
-            row["CompletedTime"] = _date(now)
+            row["CompletedTime"] = date_column(now)
             row["Output"] = urls.get((position, "Input"), event.input)
         elif isinstance(event, h.ExecutionSuspended):
             row["RuntimeStatus"] = h.OrchestrationStatus.Suspended.name
@@ -200,8 +184,8 @@ def terminated_without_history(instance_id: str, event: h.ExecutionTerminated, *
         "PartitionKey": escape_key(instance_id),
         "RowKey": "",
         "RuntimeStatus": h.OrchestrationStatus.Terminated.name,
-        "LastUpdatedTime": _date(event.timestamp),
-        "CompletedTime": _date(now),
+        "LastUpdatedTime": date_column(event.timestamp),
+        "CompletedTime": date_column(now),
         "Output": event.input,
     }
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from durable_core.core.ticks import PER_SECOND, format_column, parse
+from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import ConfigurationError, UndecodableMessageError
-from durable_core.storage.base import DateTime, Entity, Row, Value
+from durable_core.storage.base import Entity, Row
+from durable_core.taskhub.columns import date_column, text_of, ticks_of
 
 LEASE = 30 * PER_SECOND
 """How long a renewal keeps a partition, in ticks."""
@@ -64,9 +65,9 @@ class PartitionRow:
             "RowKey": self.partition,
             "CurrentOwner": self.current_owner,
             "NextOwner": self.next_owner,
-            "OwnedSince": _date(self.owned_since),
-            "LastRenewal": _date(self.last_renewal),
-            "ExpiresAt": _date(self.expires_at),
+            "OwnedSince": date_column(self.owned_since),
+            "LastRenewal": date_column(self.last_renewal),
+            "ExpiresAt": date_column(self.expires_at),
             "IsDraining": self.is_draining,
         }
 
@@ -87,11 +88,11 @@ def read_partition(row: Row) -> PartitionRow:
     try:
         return PartitionRow(
             partition,
-            _text(values.get("CurrentOwner")),
-            _text(values.get("NextOwner")),
-            _ticks(values.get("OwnedSince")),
-            _ticks(values.get("LastRenewal")),
-            _ticks(values.get("ExpiresAt")),
+            text_of(values.get("CurrentOwner")),
+            text_of(values.get("NextOwner")),
+            ticks_of(values.get("OwnedSince")),
+            ticks_of(values.get("LastRenewal")),
+            ticks_of(values.get("ExpiresAt")),
             values.get("IsDraining") is True,
             row.etag,
         )
@@ -124,15 +125,3 @@ def check_partitions(
         "workers and clients of a hub must agree: set extensions.durableTask.storageProvider.partitionCount in "
         f"host.json to {len(present)}, or use another hub name."
     )
-
-
-def _text(value: Value) -> str | None:
-    return None if value is None else str(value)
-
-
-def _ticks(value: Value) -> int | None:
-    return None if value is None else parse(str(value))
-
-
-def _date(ticks: int | None) -> DateTime | None:
-    return None if ticks is None else DateTime(format_column(ticks))

@@ -4,8 +4,10 @@ order."""
 from __future__ import annotations
 
 import asyncio
+import heapq
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Executor
 from random import Random
 from typing import Any, TypeVar
 
@@ -17,12 +19,19 @@ EPOCH = ticks.parse("2026-01-01T00:00:00Z")
 """Where virtual clocks begin."""
 
 
+_MOST_TURNS = 1_000_000
+"""Turns of a loop without any time passing that are still believed to lead somewhere."""
+
+
 class DeadlockError(RuntimeError):
-    """Everything waits and no timer is set: the program would wait for ever."""
+    """The program would never end: everything waits and no timer is set, or it spins without time passing."""
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop on virtual time.
+
+    While a call runs in an executor (``run_in_executor``, ``asyncio.to_thread``) the clock stands still. Other threads
+    and sockets are not waited for: a program that only they could go on with counts as deadlocked.
 
     Args:
         limit: virtual seconds after which the program counts as hanging.
@@ -35,28 +44,67 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._limit = limit
         self._virtual = 0.0
         self._random = random
+        self._executing = 0
+        self._turns = 0
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._virtual
 
+    def run_in_executor(  # type: ignore[override]
+        self, executor: Executor | None, func: Callable[..., T], *args: Any
+    ) -> asyncio.Future[T]:
+        """As ever; the clock stands still until the call has ended."""
+        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
+        self._executing += 1
+        future.add_done_callback(self._executed)
+        return future
+
+    def _executed(self, _: asyncio.Future[Any]) -> None:
+        self._executing -= 1
+
     def _run_once(self) -> None:
         ready: deque[Any] = self._ready  # type: ignore[attr-defined]
-        scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
-        if not ready:
-            pending = [handle for handle in scheduled if not handle.cancelled()]
-            if pending:
-                self._virtual = max(self._virtual, min(handle.when() for handle in pending))
-                if self._virtual > self._limit:
-                    raise DeadlockError(f"nothing ended the program within {self._limit:g} virtual seconds")
-            elif not self._stopping:  # type: ignore[attr-defined]
-                raise DeadlockError("every task waits for something that cannot happen any more")
+        if not ready and self._executing:
+            self._process_events(self._selector.select(None))  # type: ignore[attr-defined]
+        elif not ready and not self._stopping:  # type: ignore[attr-defined]
+            self._jump()
         elif self._random is not None and len(ready) > 1:
             shuffled = list(ready)
             self._random.shuffle(shuffled)
             ready.clear()
             ready.extend(shuffled)
+        self._turns += 1
+        if self._turns > _MOST_TURNS:
+            raise DeadlockError(f"the program spins: {self._turns} turns without time passing; {self._waiting()}")
         super()._run_once()  # type: ignore[misc]
+
+    def _jump(self) -> None:
+        """Make it the time of the next timer."""
+        scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        while scheduled and scheduled[0].cancelled():
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+        if not scheduled:
+            raise DeadlockError(f"every task waits for something that cannot happen any more; {self._waiting()}")
+        when: float = scheduled[0].when()
+        if when > self._limit:
+            raise DeadlockError(f"nothing ended the program within {self._limit:g} virtual seconds; {self._waiting()}")
+        if when > self._virtual:
+            self._virtual = when
+            self._turns = 0
+
+    def _waiting(self) -> str:
+        """Names and places of some tasks that have not ended."""
+        places = []
+        for task in asyncio.all_tasks(self):
+            stack = task.get_stack(limit=1)
+            where = f"{stack[0].f_code.co_filename}:{stack[0].f_lineno}" if stack else "?"
+            places.append(f"{task.get_name()} at {where}")
+        shown = sorted(places)[:8]
+        more = f" and {len(places) - len(shown)} more" if len(places) > len(shown) else ""
+        return f"unfinished: {', '.join(shown)}{more}"
 
 
 class VirtualClock:
@@ -98,6 +146,7 @@ def run(main: Coroutine[Any, Any, T], *, seed: int | None = None, limit: float =
 
 def _cancel_rest(loop: VirtualTimeLoop) -> None:
     loop._limit = float("inf")
+    loop._turns = 0
     rest = asyncio.all_tasks(loop)
     for task in rest:
         task.cancel()

@@ -43,6 +43,7 @@ class AppLease:
         self._lease = lease
         self._renew = renew
         self._acquire = acquire
+        self._again = asyncio.Event()
         self._complaint = Complaint("The app lease could not be renewed, the worker goes on")
 
     async def run(self, work: Callable[[], Awaitable[None]]) -> None:
@@ -57,22 +58,36 @@ class AppLease:
                     self._names.hub,
                     self._acquire,
                 )
-                await asyncio.sleep(self._acquire)
+                await self._pause(self._acquire)
                 continue
             except StorageError as error:
                 logger.warning("The app lease of task hub %s could not be taken: %s", self._names.hub, error)
-                await asyncio.sleep(_FAILED_START)
+                await self._pause(_FAILED_START)
                 continue
             await self._while_held(work)
 
     async def _take(self) -> None:
         info = await read_info(self._blobs, self._names)
         if info.desired_swap_id == self._id and info.owner_id is not None and info.owner_id != self._id:
-            await self._blobs.change_lease(self._names.app_lease, None, lease=info.owner_id, proposed=self._id)
+            try:
+                await self._blobs.change_lease(self._names.app_lease, None, lease=info.owner_id, proposed=self._id)
+            except PreconditionFailedError:  # the owner is gone, and a lease that has run out cannot be changed
+                await self._acquire_lease()
         else:
-            await self._blobs.acquire_lease(self._names.app_lease, None, lease=self._id, seconds=self._lease)
+            await self._acquire_lease()
         if info != AppLeaseInfo(self._id):
             await write_info(self._blobs, self._names, AppLeaseInfo(self._id))
+
+    async def _acquire_lease(self) -> None:
+        await self._blobs.acquire_lease(self._names.app_lease, None, lease=self._id, seconds=self._lease)
+
+    async def _pause(self, seconds: float) -> None:
+        timer = asyncio.get_running_loop().call_later(seconds, self._again.set)
+        try:
+            await self._again.wait()
+        finally:
+            timer.cancel()
+            self._again.clear()
 
     async def _while_held(self, work: Callable[[], Awaitable[None]]) -> None:
         running = asyncio.ensure_future(work())
@@ -99,6 +114,15 @@ class AppLease:
         return True
 
     async def make_primary(self) -> None:
-        """Ask for the lease: the app that holds it gives way at its next start loop."""
+        """Take the lease from the app that holds it, at once; that app learns of it from its next renewal.
+
+        To be called on the event loop of ``run``. Nothing happens when this app holds the lease.
+
+        Raises:
+            StorageError: the wish could not be written.
+        """
         info = await read_info(self._blobs, self._names)
+        if info.owner_id == self._id and info.desired_swap_id is None:
+            return
         await write_info(self._blobs, self._names, AppLeaseInfo(info.owner_id, self._id))
+        self._again.set()

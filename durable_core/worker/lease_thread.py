@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from durable_core.taskhub.names import HubNames
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.leased_ownership import LeasedOwnership
 from durable_core.worker.message_leases import MessageLeases
+from durable_core.worker.parent_watch import ParentWatch
 from durable_core.worker.partitions import Listener
 
 if TYPE_CHECKING:
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
 logger = logging.getLogger("durable_core.worker")
 
 _JOIN = 10.0
+
+
+def sleepless_seconds() -> float:
+    """Seconds on a monotonic clock that goes on while the machine sleeps, which ``time.monotonic`` on Linux does not.
+
+    Leases go on, too. On macOS and Windows the ordinary monotonic clocks do.
+    """
+    if sys.platform == "win32":
+        seconds = time.monotonic()
+    else:
+        seconds = time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+    return seconds
 
 
 class _Bridge:
@@ -69,6 +82,8 @@ class LeaseThread:
         self._identity = identity
         self._app_name = app_name
         self._orphaned = orphaned
+        self._parent = ParentWatch()
+        self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ownership: LeasedOwnership | None = None
         self._stopping: asyncio.Event | None = None
@@ -96,6 +111,7 @@ class LeaseThread:
         return self._ownership is not None and await self._ownership.others_alive()
 
     def _end(self) -> None:
+        self._ended.set()
         if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
 
@@ -110,13 +126,15 @@ class LeaseThread:
     async def _main(self, bridge: _Bridge) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        if self._ended.is_set():
+            return
         account = self._open_account()
         self._ownership = LeasedOwnership(
             account,
             self._names,
             self._leases,
             self._identity.id,
-            monotonic=time.monotonic,
+            monotonic=sleepless_seconds,
             app_name=self._app_name,
             is_dead=self._identity.is_dead,
         )
@@ -138,8 +156,8 @@ class LeaseThread:
 
     async def _watch_parent(self, orphaned: Callable[[], None]) -> None:
         """A worker whose parent was killed must not go on beside the one that replaces it (functions-host 18)."""
-        parent = os.getppid()
-        while os.getppid() == parent:  # noqa: ASYNC110 (there is no event for it)
-            await asyncio.sleep(1.0)
+        await self._parent.wait()
         logger.error("The parent process of this worker has ended; the worker stops.")
         orphaned()
+        # Until the worker has given everything back, its leases are still needed.
+        await asyncio.get_running_loop().create_future()

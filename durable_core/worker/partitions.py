@@ -81,6 +81,7 @@ class PartitionManager:
         self._index = {queue: index for index, queue in enumerate(names.control_queues)}
         self._known: dict[str, PartitionRow] = {}
         self._ends: dict[str, float] = {}
+        self._listening: set[str] = set()
         self._drains: dict[str, asyncio.Task[None]] = {}
         self._first = True
         self._is_released = False
@@ -118,7 +119,7 @@ class PartitionManager:
         finally:
             guard.cancel()
             self._known.clear()
-            for partition in list(self._ends):
+            for partition in [*self._ends]:
                 self._lose(partition)
 
     async def release(self) -> None:
@@ -131,7 +132,7 @@ class PartitionManager:
         """
         self._is_released = True
         async with self._passing:
-            await asyncio.gather(*(self._listener.drain(self._index[partition]) for partition in list(self._ends)))
+            await asyncio.gather(*(self._listener.drain(self._index[partition]) for partition in [*self._listening]))
             for attempt in range(1, _QUICK_FAILURES + 1):
                 try:
                     await self._release_rows()
@@ -139,6 +140,7 @@ class PartitionManager:
                 except PreconditionFailedError:  # somebody asked for a partition in between
                     if attempt == _QUICK_FAILURES:
                         raise
+            self._listening.clear()
             self._ends.clear()
             self._known.clear()
 
@@ -183,13 +185,13 @@ class PartitionManager:
             rows,
             self._me,
             self._clock.now(),
-            listening=set(self._ends),
+            listening=set(self._listening),
             draining=set(self._drains) - drained,
             drained=drained,
             is_dead=self._is_dead if self._first else lambda owner: False,
         )
         self.others = result.others
-        for partition in {*result.lost, *(self._ends.keys() - {row.partition for row in rows})}:
+        for partition in {*result.lost, *(self._listening - {row.partition for row in rows})}:
             self._lose(partition)
         if result.changes:
             await self._write(result.changes)
@@ -217,7 +219,7 @@ class PartitionManager:
         strangers = {row.partition for row in rows} - self._index.keys()
         if strangers - self._strangers:
             logger.error(
-                "Task hub %s has %d partitions, but another worker or client wrote more: %s. They are ignored here. Set "
+                "Task hub %s has %d partitions, but another process wrote more: %s. They are ignored here. Set "
                 "extensions.durableTask.storageProvider.partitionCount to the same value everywhere.",
                 self._names.hub,
                 len(self._index),
@@ -240,8 +242,17 @@ class PartitionManager:
                 self._ends[row.partition] = min(sent + LEASE / PER_SECOND, answered + left) - _MARGIN
                 if row.next_owner is None:
                     self._known[row.partition] = replace(row, etag=etag)
+                    self._take_up(row.partition)
                     continue
             self._known.pop(row.partition, None)
+
+    def _take_up(self, partition: str) -> None:
+        """Listen to what is ours. It may have been given up while the answer to its renewal was on the way."""
+        if partition not in self._listening:
+            logger.info("Partition %s is ours.", partition)
+            self._drains.pop(partition, None)
+            self._listening.add(partition)
+            self._listener.acquired(self._index[partition])
 
     def _act(self, result: Pass) -> None:
         for partition in result.released:
@@ -249,11 +260,8 @@ class PartitionManager:
             self._ends.pop(partition, None)
         for partition in result.to_drain:
             logger.info("Partition %s is handed over to another worker.", partition)
+            self._listening.discard(partition)
             self._drains[partition] = asyncio.create_task(self._drain(partition))
-        for partition in result.claimed:
-            logger.info("Partition %s is ours.", partition)
-            self._drains.pop(partition, None)
-            self._listener.acquired(self._index[partition])
 
     def _next_pass(self, rows: list[PartitionRow], result: Pass) -> float:
         if result.claimed and result.others:
@@ -291,6 +299,7 @@ class PartitionManager:
         self._ends.pop(partition, None)
         self._known.pop(partition, None)
         self._drains.pop(partition, None)
+        self._listening.discard(partition)
         self._listener.lost(self._index[partition])
 
 

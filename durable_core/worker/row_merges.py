@@ -19,6 +19,10 @@ from durable_core.worker.message_leases import HeldMessage, MessageLeases
 logger = logging.getLogger("durable_core.worker")
 
 
+_MOST = 64
+"""Instances whose row and messages may lag behind their history before new episodes wait."""
+
+
 @dataclass(slots=True)
 class _Pending:
     entity: Entity
@@ -39,6 +43,12 @@ class RowMerges:
         self._leases = leases
         self._pending: dict[str, _Pending] = {}
         self._writers: dict[str, asyncio.Task[None]] = {}
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    async def room(self) -> None:
+        """Wait while too many rows and deletions are under way: without a bound, episodes run ever further ahead."""
+        await self._has_room.wait()
 
     def submit(
         self,
@@ -62,6 +72,8 @@ class RowMerges:
             waiting.after.append(after)
         if instance_id not in self._writers:
             self._writers[instance_id] = asyncio.create_task(self._write(instance_id))
+            if len(self._writers) >= _MOST:
+                self._has_room.clear()
 
     async def flush(self) -> None:
         """Wait until everything submitted is written."""
@@ -74,6 +86,8 @@ class RowMerges:
                 await self._send(instance_id, pending)
         finally:
             del self._writers[instance_id]
+            if len(self._writers) < _MOST:
+                self._has_room.set()
 
     async def _send(self, instance_id: str, pending: _Pending) -> None:
         pause = 1.0

@@ -143,6 +143,7 @@ class Sessions:
                         await self._give_back(delivery, 0)
                     break
                 async with self._slots:
+                    await self.merges.room()
                     batch, session.inbox = session.inbox, []
                     self.backlog -= len(batch)
                     await session.process(batch)

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
     from durable_core.core.tasks import TaskBase, TaskState, TimerTask
     from durable_core.model.app import Blueprint, DFApp
     from durable_core.model.context import DurableOrchestrationContext
-    from durable_core.model.durable_client import (
-        DurableOrchestrationClient,
-        DurableOrchestrationStatus,
-        OrchestrationRuntimeStatus,
-    )
+    from durable_core.model.durable_client import DurableOrchestrationClient
+    from durable_core.model.status import DurableOrchestrationStatus, OrchestrationRuntimeStatus
+    from durable_core.model.sync_client import SyncDurableFunctionsClient
 
 __version__ = "0.1.0"
 
@@ -28,6 +26,7 @@ __all__ = [
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
     "OrchestrationRuntimeStatus",
+    "SyncDurableFunctionsClient",
     "TaskBase",
     "TaskFailedError",
     "TaskState",
@@ -40,8 +39,9 @@ _HOMES = {
     "DFApp": "model.app",
     "DurableOrchestrationClient": "model.durable_client",
     "DurableOrchestrationContext": "model.context",
-    "DurableOrchestrationStatus": "model.durable_client",
-    "OrchestrationRuntimeStatus": "model.durable_client",
+    "DurableOrchestrationStatus": "model.status",
+    "OrchestrationRuntimeStatus": "model.status",
+    "SyncDurableFunctionsClient": "model.sync_client",
     "TaskBase": "core.tasks",
     "TaskFailedError": "core.failures",
     "TaskState": "core.tasks",

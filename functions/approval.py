@@ -4,9 +4,8 @@
     curl -X POST localhost:7071/runtime/webhooks/durabletask/instances/leave-42/raiseEvent/Approval \\
          -H 'Content-Type: application/json' -d '{"approved": true, "by": "Ada"}'
 
-The input is the time-out in seconds, 72 hours if there is none. The event may come before the orchestrator waits
-for it:
-it is kept. Whichever task is settled first wins; the other one is given up.
+The input is the time-out in seconds, 72 hours if there is none. The event may come before the orchestrator waits for
+it: it is kept. Whichever task is settled first wins; the other one is given up.
 """
 
 from collections.abc import Generator

@@ -2,9 +2,8 @@
 
     curl -X POST localhost:7071/api/orchestrators/fan_out_fan_in -H 'Content-Type: application/json' -d '10'
 
-The input is the number of work items; the output is the sum of their results. A task is scheduled when it is
-created, so
-the items run in parallel, on every worker of the task hub; ``task_all`` waits for all of them.
+The input is the number of work items; the output is the sum of their results. A task is scheduled when it is created,
+so the items run in parallel, on every worker of the task hub; ``task_all`` waits for all of them.
 """
 
 from collections.abc import Generator

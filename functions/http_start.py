@@ -4,7 +4,8 @@
     curl -X POST localhost:7071/api/orchestrators/fan_out_fan_in/my-id -H 'Content-Type: application/json' -d '5'
 
 The request's JSON body is the orchestration's input. The answer is 202 with links to ask for the status, raise events,
-and so on.
+and so on. A name that no worker of the task hub knows is accepted too: the instance fails, and its output lists the
+known names.
 """
 
 import json
@@ -29,6 +30,8 @@ async def http_start(req: func.HttpRequest, client: df.DurableOrchestrationClien
         )
     except InstanceExistsError as error:
         return _refusal(409, str(error))
+    except json.JSONDecodeError as error:
+        return _refusal(400, f"The orchestration was not started: the request body is not JSON: {error}")
     except ValueError as error:
         return _refusal(400, f"The orchestration was not started: {error}")
     return client.create_check_status_response(req, instance_id)

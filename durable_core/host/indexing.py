@@ -30,6 +30,7 @@ class IndexedFunction:
         binding: the trigger's parameter name.
         takes_context: the function has a ``context`` parameter.
         has_return: an output binding takes the return value.
+        retry: settings of the ``retry`` decorator, None without one.
     """
 
     name: str
@@ -41,6 +42,7 @@ class IndexedFunction:
     takes_context: bool
     has_return: bool
     route: FunctionRoute | None = None
+    retry: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +176,5 @@ def _indexed(name: str, function: Function) -> IndexedFunction:
         "context" in inspect.signature(user).parameters and trigger.name != "context",
         any(binding.name == "$return" for binding in function.get_bindings()),
         route,
+        function.get_settings_dict("retry_policy"),
     )

@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, tzinfo
 from hashlib import sha256
 from pathlib import Path
@@ -20,10 +20,15 @@ from durable_core.errors import ConfigurationError
 from durable_core.host.indexing import IndexedFunction
 from durable_core.host.invocation import Invoker
 from durable_core.host.ncrontab import parse_schedule
+from durable_core.host.options import parse_time_span
+from durable_core.worker.file_lock import FileLock
 
 logger = logging.getLogger("durable_core.host")
 
 _LONGEST_SLEEP = 3600.0
+_TAKE_OVER = 5.0
+"""Seconds between looks whether the host that fires the timers is gone."""
+_LONGEST_RETRIES = 100
 
 
 class TimerFunction:
@@ -43,9 +48,23 @@ class TimerFunction:
         monitor = function.properties.get("useMonitor")
         self._monitored = monitor is not False and not self.schedule.is_frequent
         self._at_startup = function.properties.get("runOnStartup") is True
+        self._retries = retry_delays(function.retry or {})
 
     async def run_forever(self) -> None:
-        """Fire at every occurrence until cancelled; the next one is found after the call has ended."""
+        """Fire at every occurrence until cancelled; the next one is found after the call has ended.
+
+        Of several hosts of one app on this machine only one fires; another takes over when that one is gone.
+        """
+        with await self._sole_runner():
+            await self._run()
+
+    async def _sole_runner(self) -> FileLock:
+        lock = FileLock(self._state.with_suffix(".lock"))
+        while not lock.acquire():  # noqa: ASYNC110 (the other process tells nobody when it ends)
+            await asyncio.sleep(_TAKE_OVER)
+        return lock
+
+    async def _run(self) -> None:
         last = self._last() if self._monitored else None
         missed = last is not None and (due := self.schedule.next_after(last)) is not None and due <= self._now()
         if missed or self._at_startup:
@@ -77,10 +96,15 @@ class TimerFunction:
             },
             schedule={"AdjustForDST": True},
         )
-        try:
-            await self._invoker.call(self.function, request)
-        except Exception:  # user code may raise anything; the timer goes on
-            logger.exception("Timer function '%s' failed.", self.function.name)
+        for pause in (*self._retries, None):
+            try:
+                await self._invoker.call(self.function, request)
+                return
+            except Exception:  # user code may raise anything; the timer goes on
+                again = "" if pause is None else f" It is called again in {pause:g} s."
+                logger.exception("Timer function '%s' failed.%s", self.function.name, again)
+            if pause is not None:
+                await asyncio.sleep(pause)
 
     def _last(self) -> datetime | None:
         try:
@@ -119,6 +143,22 @@ class _TimerRequest(func.TimerRequest):
     @property
     def schedule(self) -> dict[str, Any]:
         return self._schedule
+
+
+def retry_delays(settings: Mapping[str, Any]) -> list[float]:
+    """Seconds before each retry of a failed call, from the settings of the ``retry`` decorator (functions-host 14.4).
+
+    An unlimited count (-1) is cut off, so that one failing occurrence cannot stop the schedule for ever.
+    """
+    if not settings:
+        return []
+    count = int(settings.get("max_retry_count", 0))
+    count = _LONGEST_RETRIES if count < 0 else count
+    if str(settings.get("strategy", "")).lower() == "fixed_delay":
+        return [parse_time_span(str(settings.get("delay_interval", "0:0:0"))) or 0.0] * count
+    least = parse_time_span(str(settings.get("minimum_interval", "0:0:0"))) or 0.0
+    most = parse_time_span(str(settings.get("maximum_interval", "0:0:0"))) or least
+    return [min(least * 2.0**attempt, most) for attempt in range(count)]
 
 
 def timer_functions(functions: list[IndexedFunction], invoker: Invoker, root: Path) -> list[TimerFunction]:

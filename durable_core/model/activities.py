@@ -51,8 +51,7 @@ def build_activity(builder: FunctionBuilder) -> Activity:
     if extra:
         raise TypeError(
             f"Activity function '{name}' has the bindings {', '.join(extra)}; input and output bindings on activities "
-            f"are "
-            "not supported: use an SDK client inside the activity."
+            "are not supported: use an SDK client inside the activity."
         )
     takes_context = _check_signature(name, user, trigger.name)
     file = inspect.getsourcefile(inspect.unwrap(user)) or "function_app.py"
@@ -66,7 +65,13 @@ def build_activity(builder: FunctionBuilder) -> Activity:
     what = f"the result of activity '{name}'"
 
     def run(call: ActivityCall, input: str | None) -> str | Awaitable[str | None] | None:
-        return encode_or_none(user(**arguments(call, input)), what)
+        result = user(**arguments(call, input))
+        if inspect.iscoroutine(result):
+            result.close()
+            raise TypeError(
+                "the function returned a coroutine; every decorator around an `async def` must be async too"
+            )
+        return encode_or_none(result, what)
 
     async def run_async(call: ActivityCall, input: str | None) -> str | None:
         return encode_or_none(await user(**arguments(call, input)), what)
@@ -84,14 +89,12 @@ def _check_signature(name: str, user: Callable[..., Any], input_name: str) -> bo
     if input_name not in parameters:
         raise TypeError(
             f"Activity function '{name}' has no parameter '{input_name}', which its activity_trigger names as "
-            f"input_name; "
-            f"it has: {', '.join(parameters) or 'none'}."
+            f"input_name; it has: {', '.join(parameters) or 'none'}."
         )
     others = set(parameters) - {input_name, _CONTEXT}
     if others:
         raise TypeError(
             f"Activity function '{name}' has the parameters {', '.join(sorted(others))} besides its input; an "
-            f"activity takes "
-            "one input (pass several values as a list or dictionary) and optionally 'context'."
+            "activity takes one input (pass several values as a list or dictionary) and optionally 'context'."
         )
     return _CONTEXT in parameters and input_name != _CONTEXT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import azure.functions as func
 from azure.functions.decorators.function_app import (
@@ -22,10 +22,8 @@ from durable_core.model.activities import build_activity
 from durable_core.model.client_input import inject_client
 from durable_core.model.naming import durable_name
 from durable_core.model.orchestrators import build_orchestrator
-from durable_core.model.triggers import DURABLE_TRIGGERS, ActivityTrigger, OrchestrationTrigger
+from durable_core.model.triggers import DURABLE_TRIGGERS, EXTENSION_BINDINGS, ActivityTrigger, OrchestrationTrigger
 from durable_core.worker.functions import Activity, Functions
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class DurableFunctionBuilder(FunctionBuilder):
@@ -34,12 +32,15 @@ class DurableFunctionBuilder(FunctionBuilder):
     def __init__(self, function: Callable[..., Any], script_file: str) -> None:
         super().__init__(function, script_file)  # type: ignore[no-untyped-call]
 
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function: a decorated activity stays usable as what it was (azure-functions 1.20 lacks this)."""
+        return self._function.get_user_function()(*args, **kwargs)
+
     def build(self, auth_level: func.AuthLevel | None = None) -> Function:
         if auth_level is not None and is_durable(self):
             raise TypeError(
                 f"Durable function '{self._function.get_function_name()}' was registered in a plain func.FunctionApp; "
-                f"make "
-                "the app a durable_core.DFApp, which can run it."
+                "make the app a durable_core.DFApp, which can run it."
             )
         return super().build(auth_level)
 
@@ -72,6 +73,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         Args:
             context_name: label of the context parameter.
             orchestration: durable name, if it is not the function's.
+            input_type: kept on the function for tools; values arrive as they were sent.
         """
 
         @self._configure_function_builder
@@ -110,6 +112,8 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
     ) -> Callable[..., FunctionBuilder]:
         """Give a function a durable client in its parameter ``client_name``.
 
+        An ``async def`` gets a ``DurableOrchestrationClient``, a ``def`` the blocking ``SyncDurableFunctionsClient``.
+
         Args:
             task_hub, connection_name: another hub than the app's; not supported yet.
 
@@ -119,8 +123,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         if task_hub is not None or connection_name is not None:
             raise NotImplementedError(
                 "durable_client_input: clients of another task hub or connection are not supported; the app's own hub "
-                "is "
-                "the one that extensions.durableTask.hubName in host.json names."
+                "is the one that extensions.durableTask.hubName in host.json names."
             )
 
         @self._configure_function_builder
@@ -158,10 +161,13 @@ class DFApp(Blueprint, FunctionRegister):
         if self._built is not None and self._built[0] == len(self._function_builders):
             return self._built[1]
         self.durable_functions()
-        native = [builder for builder in self._function_builders if not is_durable(builder)]
-        functions = [builder.build(self.auth_level) for builder in native]
-        self.functions_bindings = None
-        self.validate_function_names(functions)
+        functions: list[Function] = []
+        names: set[str] = set()
+        for builder in self._function_builders:
+            if not is_durable(builder):
+                function = builder.build(self.auth_level)
+                _check_native(function, names)
+                functions.append(function)
         self._built = (len(self._function_builders), functions)
         return functions
 
@@ -185,8 +191,30 @@ class DFApp(Blueprint, FunctionRegister):
         return Functions(orchestrators, activities)
 
 
+def _check_native(function: Function, names: set[str]) -> None:
+    name = str(function.get_function_name())
+    if name.lower() in names:
+        raise ValueError(
+            f"Function {name} does not have a unique function name (ignoring case); rename one of the functions, or "
+            "give it another name with @app.function_name()."
+        )
+    names.add(name.lower())
+    for binding in function.get_bindings():
+        if str(binding.type) in EXTENSION_BINDINGS:
+            raise TypeError(
+                f"Function '{name}' has the binding type '{binding.type}' of the .NET Durable extension, which is not "
+                "loaded; use orchestration_trigger, activity_trigger and durable_client_input of durable_core's DFApp "
+                "or Blueprint instead."
+            )
+
+
 def _check_name(builder: FunctionBuilder, noun: str, taken: dict[str, Any]) -> None:
     name = durable_name(builder)
+    if not name:
+        function = builder._function.get_user_function()
+        raise ValueError(
+            f"The {noun} function '{function.__name__}' has an empty name; leave the name out or give one."
+        )
     if name.startswith("@"):
         raise ValueError(f"The {noun} name '{name}' must not begin with '@'; such ids belong to entities.")
     if name in taken:

@@ -9,38 +9,59 @@ from typing import Any
 
 from durable_core.model.durable_client import DurableOrchestrationClient
 from durable_core.model.runtime import client_provider
+from durable_core.model.sync_client import SyncDurableFunctionsClient
 
 
 def inject_client(user: Callable[..., Any], client_name: str) -> Callable[..., Any]:
     """Wrap ``user`` so that its parameter ``client_name`` is filled in and hidden from indexing.
 
+    The wrapper of an ``async def`` is one too; that of a ``def`` is a ``def``, so that it keeps running in the host's
+    thread pool, and gets a client whose methods block. A client that the caller passes is left alone.
+
     Raises:
-        TypeError: there is no such parameter, or the function is not ``async def`` (all client calls are awaited).
+        TypeError: there is no such parameter; the text names the function.
     """
     signature = inspect.signature(user)
-    if client_name not in signature.parameters:
+    names = list(signature.parameters)
+    if client_name not in names:
         raise TypeError(
             f"function '{user.__name__}' has no parameter '{client_name}', which its durable_client_input names; it "
-            f"has: "
-            f"{', '.join(signature.parameters) or 'none'}."
+            f"has: {', '.join(names) or 'none'}."
         )
-    if not inspect.iscoroutinefunction(user):
-        raise TypeError(
-            f"function '{user.__name__}' must be `async def` to use a durable client: the client's methods are awaited."
-        )
+    position = names.index(client_name)
 
-    @functools.wraps(user)
-    async def wrapper(*args: Any, **kwargs: Any) -> Any:
-        if client_name not in kwargs:
-            kwargs[client_name] = DurableOrchestrationClient(client_provider())
-        return await user(*args, **kwargs)
+    def is_given(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+        return client_name in kwargs or len(args) > position
 
-    hidden = [parameter for name, parameter in signature.parameters.items() if name != client_name]
-    wrapper.__signature__ = signature.replace(parameters=hidden)  # type: ignore[attr-defined]
+    wrapper: Any
+    if inspect.iscoroutinefunction(user):
+
+        @functools.wraps(user)
+        async def call_async(*args: Any, **kwargs: Any) -> Any:
+            if not is_given(args, kwargs):
+                kwargs[client_name] = DurableOrchestrationClient(client_provider())
+            return await user(*args, **kwargs)
+
+        wrapper = call_async
+    else:
+
+        @functools.wraps(user)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if not is_given(args, kwargs):
+                kwargs[client_name] = SyncDurableFunctionsClient(client_provider())
+            return user(*args, **kwargs)
+
+        wrapper = call
+    _hide(wrapper, user, client_name, signature)
+    wrapper.client_function = getattr(user, "client_function", user)
+    return wrapper  # type: ignore[no-any-return]
+
+
+def _hide(wrapper: Any, user: Callable[..., Any], client_name: str, signature: inspect.Signature) -> None:
+    shown = [parameter for name, parameter in signature.parameters.items() if name != client_name]
+    wrapper.__signature__ = signature.replace(parameters=shown)
     annotations = dict(getattr(user, "__annotations__", {}))
     annotations.pop(client_name, None)
     if hasattr(wrapper, "__annotate__"):
         wrapper.__annotate__ = None
     wrapper.__annotations__ = annotations
-    wrapper.client_function = getattr(user, "client_function", user)  # type: ignore[attr-defined]
-    return wrapper

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +19,7 @@ _LARGEST_STATUS = 16 * 1024
 
 
 class DurableOrchestrationContext:
-    """Everything an orchestrator may do. Each task-returning method schedules at once; ``yield`` waits for the
-    result."""
+    """Everything an orchestrator may do: task-returning methods schedule at once, ``yield`` waits for the result."""
 
     def __init__(self, run: OrchestrationRun) -> None:
         self._run = run
@@ -63,7 +62,14 @@ class DurableOrchestrationContext:
         return self._run.histories
 
     def get_input(self, expected_type: type | None = None) -> Any:
-        """The instance's input, None if there is none."""
+        """The instance's input as it was sent, None if there is none.
+
+        Args:
+            expected_type: accepted for symmetry with ``azure.durable_functions``; plain values stay as they are.
+
+        Raises:
+            ValueError: the stored input is no JSON, or names a class that is not imported.
+        """
         return decode(self._run.input)
 
     # ---- tasks -----------------------------------------------------------------------------------------------------
@@ -113,11 +119,11 @@ class DurableOrchestrationContext:
             raise ValueError("the event name cannot be empty")
         return self._run.wait_for_event(name, decode)
 
-    def task_all(self, activities: Sequence[TaskBase]) -> WhenAllTask:
+    def task_all(self, activities: Iterable[TaskBase]) -> WhenAllTask:
         """A task that succeeds with all results, in order, and fails with the first failure."""
         return WhenAllTask(_tasks(activities, "task_all"))
 
-    def task_any(self, activities: Sequence[TaskBase]) -> WhenAnyTask:
+    def task_any(self, activities: Iterable[TaskBase]) -> WhenAnyTask:
         """A task that succeeds with the first task of the list that is settled."""
         return WhenAnyTask(_tasks(activities, "task_any"))
 
@@ -134,8 +140,7 @@ class DurableOrchestrationContext:
         if len(text.encode("utf-16-le", "surrogatepass")) > _LARGEST_STATUS:
             raise SerializationError(
                 f"{what} has {len(text)} characters, {_LARGEST_STATUS // 2} are allowed; keep large data in an "
-                f"activity's "
-                "result or in storage of your own"
+                "activity's result or in storage of your own"
             )
         self._run.custom_status = text
 
@@ -148,8 +153,12 @@ class DurableOrchestrationContext:
         return ids.new_guid(self.instance_id, self.current_utc_datetime, self._run.next_guid_number())
 
 
-def _tasks(tasks: Sequence[TaskBase], method: str) -> Sequence[TaskBase]:
-    for index, task in enumerate(tasks):
+def _tasks(tasks: Iterable[TaskBase], method: str) -> list[TaskBase]:
+    """The tasks of any iterable, a generator expression included, each of them checked."""
+    if isinstance(tasks, TaskBase):
+        raise TypeError(f"{method} takes a list of durable tasks, not a single one")
+    listed = list(tasks)
+    for index, task in enumerate(listed):
         if not isinstance(task, TaskBase):
             raise TypeError(f"{method}: item {index} is a {type(task).__name__}, not a durable task")
-    return tasks
+    return listed

@@ -3,87 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import datetime
-from enum import Enum
+from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import quote, urlsplit
 
 import azure.functions as func
 
-from durable_core.core import ticks
 from durable_core.core.history import OrchestrationStatus
 from durable_core.errors import InstanceNotFoundError, InvalidOperationError
+from durable_core.model.links import management_links, seen_from
 from durable_core.model.naming import orchestrator_name
-from durable_core.model.runtime import ClientProvider, LinkSettings
-from durable_core.model.serialization import decode_or_text, encode, encode_or_none
-from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.model.runtime import ClientProvider
+from durable_core.model.serialization import encode, encode_or_none
+from durable_core.model.status import DurableOrchestrationStatus, plain, status_of, stored_document
+from durable_core.taskhub.status_history import history_events
 
 _RETRY_AFTER = "10"
-
-
-class OrchestrationRuntimeStatus(Enum):
-    """Status of an instance; the value is its name."""
-
-    Running = "Running"
-    Completed = "Completed"
-    ContinuedAsNew = "ContinuedAsNew"
-    Failed = "Failed"
-    Canceled = "Canceled"
-    Terminated = "Terminated"
-    Pending = "Pending"
-    Suspended = "Suspended"
-
-
-class DurableOrchestrationStatus:
-    """What a status query found; false if there is no such instance (python-api 6.6)."""
-
-    def __init__(self, status: InstanceStatus | None = None, *, show_input: bool = False) -> None:
-        self.name: str | None = None
-        self.instance_id: str | None = None
-        self.created_time: datetime | None = None
-        self.last_updated_time: datetime | None = None
-        self.input_: Any = None
-        self.output: Any = None
-        self.runtime_status: OrchestrationRuntimeStatus | None = None
-        self.custom_status: Any = None
-        self.history: list[Any] | None = None
-        if status is not None:
-            self.name = status.name
-            self.instance_id = status.instance_id
-            self.created_time = _datetime(status.created_time)
-            self.last_updated_time = _datetime(status.last_updated_time)
-            self.input_ = decode_or_text(status.input) if show_input else None
-            self.output = decode_or_text(status.output)
-            self.runtime_status = OrchestrationRuntimeStatus[status.runtime_status.name]
-            self.custom_status = decode_or_text(status.custom_status)
-
-    def __bool__(self) -> bool:
-        return self.created_time is not None
-
-    def to_json(self) -> dict[str, Any]:
-        """The members of the HTTP API's status document that have a value or are always there."""
-        document: dict[str, Any] = {
-            "name": self.name,
-            "instanceId": self.instance_id,
-            "createdTime": _text(self.created_time),
-            "lastUpdatedTime": _text(self.last_updated_time),
-            "output": self.output,
-            "input": self.input_,
-            "customStatus": self.custom_status,
-            "history": self.history,
-        }
-        if self.runtime_status is not None:
-            document["runtimeStatus"] = self.runtime_status.name
-        return document
-
-
-def _datetime(value: int | None) -> datetime | None:
-    return None if value is None else ticks.to_datetime(value)
-
-
-def _text(value: datetime | None) -> str | None:
-    return None if value is None else value.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class DurableOrchestrationClient:
@@ -130,15 +64,11 @@ class DurableOrchestrationClient:
     ) -> DurableOrchestrationStatus:
         """The instance's status; false, never None, if there is no such instance."""
         found = await self._hub.get_status(instance_id)
-        status = DurableOrchestrationStatus(found, show_input=show_input)
+        history = None
         if show_history and found is not None:
-            from durable_core.taskhub.status_history import history_events
-
-            events = history_events(
-                await self._hub.get_history(instance_id), with_input=show_input, with_output=show_history_output
-            )
-            status.history = events
-        return status
+            events = await self._hub.get_history(instance_id)
+            history = history_events(events, with_input=show_input, with_output=show_history_output)
+        return status_of(found, show_input=show_input, history=history)
 
     async def raise_event(
         self,
@@ -152,10 +82,17 @@ class DurableOrchestrationClient:
 
         Raises:
             ValueError: the name is empty.
+            SerializationError: the data cannot be written as JSON.
+            NotImplementedError: another task hub or connection is asked for.
             Exception: there is no such instance, or it has ended.
         """
         if not event_name:
             raise ValueError("event_name must be a non-empty string.")
+        if task_hub_name not in (None, self.task_hub_name) or connection_name is not None:
+            raise NotImplementedError(
+                f"raise_event: other task hubs and connections are not supported; this client belongs to the hub "
+                f"'{self.task_hub_name}', so leave task_hub_name and connection_name out."
+            )
         try:
             await self._hub.raise_event(
                 instance_id, event_name, encode(event_data, f"the data of event '{event_name}'")
@@ -177,7 +114,9 @@ class DurableOrchestrationClient:
         """Let a suspended instance go on."""
         await self._steer(self._hub.resume, instance_id, reason)
 
-    async def _steer(self, operation: Callable[..., Any], instance_id: str, reason: str | None) -> None:
+    async def _steer(
+        self, operation: Callable[[str, str | None], Coroutine[Any, Any, None]], instance_id: str, reason: str | None
+    ) -> None:
         try:
             await operation(instance_id, reason)
         except InstanceNotFoundError as error:
@@ -209,12 +148,11 @@ class DurableOrchestrationClient:
         )
         if found is None or not found.runtime_status.is_finished:
             return self.create_check_status_response(request, instance_id)
-        status = DurableOrchestrationStatus(found)
         if found.runtime_status is OrchestrationStatus.Completed:
-            output = status.output
+            output = plain(found.output)
             return _json_response(200, output if isinstance(output, str) else json.dumps(output))
         code = 500 if found.runtime_status is OrchestrationStatus.Failed else 200
-        return _json_response(code, json.dumps(status.to_json()))
+        return _json_response(code, stored_document(found))
 
     def create_check_status_response(self, request: func.HttpRequest, instance_id: str) -> func.HttpResponse:
         """The 202 answer with the instance's management links."""
@@ -235,33 +173,8 @@ class DurableOrchestrationClient:
 
     def get_client_response_links(self, request: func.HttpRequest | None, instance_id: str) -> dict[str, str]:
         """The links with scheme and host of ``request``."""
-        links = self._links
-        if request is not None and request.url:
-            asked, base = urlsplit(request.url), urlsplit(links.base)
-            if asked.netloc:
-                links = LinkSettings(
-                    base._replace(scheme=asked.scheme, netloc=asked.netloc).geturl(), links.connection, links.code
-                )
+        links = seen_from(self._links, request.url if request is not None else None)
         return management_links(links, self._hub.task_hub, instance_id)
-
-
-def management_links(links: LinkSettings, task_hub: str, instance_id: str) -> dict[str, str]:
-    """All links of one instance, in the order of http-and-protocol 2.1."""
-    query = f"taskHub={quote(task_hub, safe='')}&connection={quote(links.connection, safe='')}"
-    if links.code:
-        query += f"&code={quote(links.code, safe='')}"
-    instance = f"{links.base}/instances/{quote(instance_id, safe='')}"
-    return {
-        "id": instance_id,
-        "statusQueryGetUri": f"{instance}?{query}",
-        "sendEventPostUri": f"{instance}/raiseEvent/{{eventName}}?{query}",
-        "terminatePostUri": f"{instance}/terminate?reason={{text}}&{query}",
-        "rewindPostUri": f"{instance}/rewind?reason={{text}}&{query}",
-        "purgeHistoryDeleteUri": f"{instance}?{query}",
-        "restartPostUri": f"{instance}/restart?{query}",
-        "suspendPostUri": f"{instance}/suspend?reason={{text}}&{query}",
-        "resumePostUri": f"{instance}/resume?reason={{text}}&{query}",
-    }
 
 
 def _json_response(status: int, body: str) -> func.HttpResponse:

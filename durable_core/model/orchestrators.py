@@ -26,17 +26,15 @@ def build_orchestrator(builder: FunctionBuilder) -> Orchestrator:
     if inspect.iscoroutinefunction(user) or inspect.isasyncgenfunction(user):
         raise TypeError(
             f"Orchestrator function '{name}' is `async def`; an orchestrator is a generator: write `def` and `yield` "
-            f"the "
-            "durable tasks."
+            "the durable tasks."
         )
-    required = [
-        parameter
-        for parameter in inspect.signature(user).parameters.values()
-        if parameter.default is parameter.empty
-        and parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD)
-    ]
-    if len(required) != 1:
-        raise TypeError(f"Orchestrator function '{name}' must take exactly one argument, the context.")
+    try:
+        inspect.signature(user).bind(None)
+    except TypeError as error:
+        raise TypeError(
+            f"Orchestrator function '{name}' must take exactly one argument, the context; its input comes from "
+            f"context.get_input()."
+        ) from error
     what = f"the output of orchestrator '{name}'"
     return Orchestrator(
         name,

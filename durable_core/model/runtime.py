@@ -78,8 +78,7 @@ def client_provider() -> ClientProvider:
     """
     if not _current:
         raise ConfigurationError(
-            "No task hub is running in this process, so there is no durable client. Start the app with `durable "
-            "start`; in "
-            "a unit test call the function's `.client_function` with a client of your own."
+            "No task hub is running in this process, so there is no durable client. Start the app with "
+            "`durable start`; in a unit test call the function's `.client_function` with a client of your own."
         )
     return _current[0]

@@ -1,9 +1,8 @@
 """The one JSON codec of the programming model (python-api 10).
 
 JSON values stand as they are. An object whose class has ``to_json`` becomes
-``{"__class__": …, "__module__": …, "__data__": …}``, the envelope of the ``azure.durable_functions`` package;
-reading it
-back needs the class's ``from_json``, and only ever touches modules that are already imported.
+``{"__class__": …, "__module__": …, "__data__": …}``, the envelope of the ``azure.durable_functions`` package; reading
+it back needs the class's ``from_json``, and only ever touches modules that are already imported.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from typing import Any
 from durable_core.errors import SerializationError
 
 _CLASS, _MODULE, _DATA = "__class__", "__module__", "__data__"
+_SHOWN = 80
 
 
 def _default(value: Any) -> Any:
@@ -26,6 +26,7 @@ def _default(value: Any) -> Any:
 
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_default)
+_escaping = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=_default)
 
 
 def encode(value: Any, what: str) -> str:
@@ -38,9 +39,10 @@ def encode(value: Any, what: str) -> str:
         SerializationError: it cannot be written; the text names ``what`` and the path inside the value.
     """
     try:
-        return _encoder.encode(value)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise SerializationError(f"{what} cannot be written as JSON: {_find(value, '$', set()) or error}") from error
+        text = _encoder.encode(value)
+        return text if text.isascii() or _is_unicode(text) else _escaping.encode(value)
+    except Exception as error:  # the user's to_json may raise anything
+        raise SerializationError(f"{what} cannot be written as JSON: {_reason(value) or error}") from error
 
 
 def encode_or_none(value: Any, what: str) -> str | None:
@@ -52,17 +54,20 @@ def decode(text: str | None) -> Any:
     """The value of a JSON text; None for None.
 
     Raises:
-        ValueError: the text is no JSON, or names a class that is not there.
+        json.JSONDecodeError: the text is no JSON.
+        ValueError: it names a class that is not there, or that refuses its data.
     """
     if text is None:
         return None
-    if _CLASS in text:
-        return json.loads(text, object_hook=_revive)
-    return json.loads(text)
+    try:
+        return json.loads(text, object_hook=_revive) if _CLASS in text else json.loads(text)
+    except json.JSONDecodeError as error:
+        shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+        raise json.JSONDecodeError(f"the stored value {shown!r} is not JSON: {error.msg}", text, error.pos) from None
 
 
 def decode_or_text(text: str | None) -> Any:
-    """The value of a JSON text, or the text itself if it is no JSON (python-api 9)."""
+    """The value of a JSON text; the text itself if it is no JSON or cannot be turned into the object it names."""
     try:
         return decode(text)
     except ValueError:
@@ -76,27 +81,50 @@ def encode_activity_input(value: Any, activity: str) -> str:
 
 
 def decode_activity_input(text: str | None) -> Any:
-    """The argument inside an activity message; tolerates raw values and text of other writers."""
-    value = decode_or_text(text)
+    """The argument inside an activity message; raw values and text of other writers are passed on (python-api 9).
+
+    Raises:
+        ValueError: the text names a class that is not there, or that refuses its data.
+    """
+    try:
+        value = decode(text)
+    except json.JSONDecodeError:
+        return text
     if isinstance(value, list) and len(value) == 1:
         return value[0]
     return value
 
 
+def _is_unicode(text: str) -> bool:
+    """False if half a surrogate pair is in it: no storage service takes that, so it must be escaped."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _revive(document: dict[str, Any]) -> Any:
-    if document.keys() < {_CLASS, _MODULE, _DATA} or not {_CLASS, _MODULE, _DATA} <= document.keys():
+    name, module_name = document.get(_CLASS), document.get(_MODULE)
+    if not (_DATA in document and isinstance(name, str) and isinstance(module_name, str)):
         return document
-    module = sys.modules.get(document[_MODULE])
+    module = sys.modules.get(module_name)
     if module is None:
-        raise ValueError(
-            f"the value is a {document[_CLASS]} of module {document[_MODULE]}, which is not imported; import it in "
-            f"the app"
-        )
-    kind = getattr(module, document[_CLASS], None)
-    from_json = getattr(kind, "from_json", None)
+        raise ValueError(f"the value is a {name} of module {module_name}, which is not imported; import it in the app")
+    from_json = getattr(getattr(module, name, None), "from_json", None)
     if from_json is None:
-        raise ValueError(f"{document[_MODULE]}.{document[_CLASS]} has no from_json, so the value cannot be read")
-    return from_json(document[_DATA])
+        raise ValueError(f"{module_name}.{name} has no from_json, so the value cannot be read")
+    try:
+        return from_json(document[_DATA])
+    except Exception as error:  # the user's from_json may raise anything
+        raise ValueError(f"{module_name}.{name}.from_json raised {error!r}") from error
+
+
+def _reason(value: Any) -> str | None:
+    try:
+        return _find(value, "$", set())
+    except RecursionError:
+        return "it is nested too deeply"
 
 
 def _find(value: Any, path: str, parents: set[int]) -> str | None:
@@ -127,6 +155,8 @@ def _find(value: Any, path: str, parents: set[int]) -> str | None:
         return f"{path} is a {type(value).__name__}; pass plain JSON values, or give it to_json and from_json methods"
     try:
         data = to_json(value)
+    except RecursionError:
+        raise
     except Exception as error:  # the user's to_json may raise anything, and that is the answer
         return f"{path}: {type(value).__name__}.to_json raised {error!r}"
     return _find(data, f"{path}.to_json()", inside)

@@ -32,3 +32,6 @@ class ActivityTrigger(Trigger):
 
 
 DURABLE_TRIGGERS = (OrchestrationTrigger, ActivityTrigger)
+
+EXTENSION_BINDINGS = frozenset({"orchestrationTrigger", "activityTrigger", "entityTrigger", "durableClient"})
+"""Binding types that only the .NET Durable extension serves (functions-host 13.7, R13)."""

@@ -15,13 +15,16 @@ class StorageCall:
 
     Attributes:
         kind: e.g. ``queue.put``; the names of ``CallCounter``.
-        resource: queue, table or container.
+        resource: queue, table or container; the prefix when names are listed.
         client: name of the account that makes the call.
+        detail: what the call is about inside the resource: message id, partition key (``/`` row key), filter, blob
+            name or prefix; empty if it is about the resource as a whole.
     """
 
     kind: str
     resource: str
     client: str
+    detail: str = ""
 
 
 class FaultHook(Protocol):
@@ -31,7 +34,10 @@ class FaultHook(Protocol):
         """Raising here means that the call never happened."""
 
     async def after(self, call: StorageCall) -> None:
-        """Raising here means that the call took effect and its caller does not know."""
+        """Raising here means that the call took effect and its caller does not know.
+
+        A call that the service refused took no effect and does not come here.
+        """
 
 
 class Gate:
@@ -44,13 +50,15 @@ class Gate:
         self._client = client
         self.calls = CallCounter()
 
-    async def enter(self, kind: str, resource: str) -> None:
+    async def enter(self, kind: str, resource: str, *detail: str) -> None:
+        """A request arrives; ``detail`` is joined by slashes, and only when somebody looks."""
         self.calls.add(kind)
         hook = self._faults()
         if hook is not None:
-            await hook.before(StorageCall(kind, resource, self._client))
+            await hook.before(StorageCall(kind, resource, self._client, "/".join(detail)))
 
-    async def leave(self, kind: str, resource: str) -> None:
+    async def leave(self, kind: str, resource: str, *detail: str) -> None:
+        """Its answer goes out."""
         hook = self._faults()
         if hook is not None:
-            await hook.after(StorageCall(kind, resource, self._client))
+            await hook.after(StorageCall(kind, resource, self._client, "/".join(detail)))

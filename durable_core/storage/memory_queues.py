@@ -12,40 +12,89 @@ from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import InvalidRequestError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import QueueMessage, Receipt
 from durable_core.storage.memory_gate import Gate
+from durable_core.storage.memory_names import Names
 
 _LONGEST = 7 * 24 * 3600
 _LARGEST = 64 * 1024
+_SLACK = 64
+"""Out-of-date entries that a schedule may hold beside as many as there are messages."""
 
 
 @dataclass(slots=True)
 class _Message:
+    """``place`` is the number of its current entry in the schedule; entries with another number are out of date."""
+
     id: str
     text: str
     inserted: int
     visible: int
     receipt: str
+    place: int
     dequeued: int = 0
 
-    def seen(self, receipt: str) -> QueueMessage:
-        return QueueMessage(Receipt(self.id, receipt, self.visible), self.text, self.dequeued, self.inserted)
+    def seen(self) -> QueueMessage:
+        return QueueMessage(
+            Receipt(self.id, self.receipt, _whole(self.visible)), self.text, self.dequeued, self.inserted
+        )
+
+
+_Entry = tuple[int, int, _Message]
+"""When it becomes visible, a number that never repeats, the message."""
 
 
 class _Queue:
-    """Messages by id, and a heap of when they become visible; entries of the heap may be out of date."""
+    """Messages by id, and a heap of when they become visible."""
+
+    __slots__ = ("messages", "schedule")
 
     def __init__(self) -> None:
         self.messages: dict[str, _Message] = {}
-        self.schedule: list[tuple[int, int, str]] = []
+        self.schedule: list[_Entry] = []
+
+    def show(self, message: _Message, at: int, number: int) -> None:
+        """Let the message be visible from ``at`` on, behind those that are visible since then."""
+        message.visible, message.place = at, number
+        schedule = self.schedule
+        heapq.heappush(schedule, (at, number, message))
+        if len(schedule) > 2 * len(self.messages) + _SLACK:
+            schedule[:] = [(found.visible, found.place, found) for found in self.messages.values()]
+            heapq.heapify(schedule)
+
+    def next_visible(self, now: int) -> _Message | None:
+        schedule = self.schedule
+        while schedule and schedule[0][0] <= now:
+            _, number, message = heapq.heappop(schedule)
+            if message.place == number:
+                return message
+        return None
+
+    def remove(self, message: _Message) -> None:
+        del self.messages[message.id]
+        message.place = -1
 
 
 class QueueService:
     """The state of all queues."""
 
-    def __init__(self, clock: Callable[[], int], random: Random) -> None:
+    def __init__(self, clock: Callable[[], int], ids: Random, deletion: int) -> None:
         self.clock = clock
         self.queues: dict[str, _Queue] = {}
-        self._random = random
+        self._names = Names("queue", clock, deletion)
+        self._ids = ids
         self._numbers = itertools.count()
+
+    def create(self, name: str) -> bool:
+        if name in self.queues:
+            return False
+        self._names.claim(name)
+        self.queues[name] = _Queue()
+        return True
+
+    def drop(self, name: str) -> bool:
+        if self.queues.pop(name, None) is None:
+            return False
+        self._names.bury(name)
+        return True
 
     def queue(self, name: str) -> _Queue:
         queue = self.queues.get(name)
@@ -53,56 +102,46 @@ class QueueService:
             raise NotFoundError(f"queue {name} does not exist", status=404, code="QueueNotFound")
         return queue
 
-    def new_id(self) -> str:
-        return f"{self._random.getrandbits(64):016x}"
+    def _new_id(self) -> str:
+        return f"{self._ids.getrandbits(64):016x}"
 
     def put(self, name: str, text: str, delay: int) -> Receipt:
         queue = self.queue(name)
-        if not 0 <= delay <= _LONGEST:
-            raise InvalidRequestError(
-                f"a visibility timeout of {delay} s is outside 0 to {_LONGEST}",
-                status=400,
-                code="OutOfRangeQueryParameterValue",
-            )
-        if len(text) > _LARGEST or len(text.encode()) > _LARGEST:
-            raise InvalidRequestError("the message is larger than 64 KiB", status=413, code="RequestBodyTooLarge")
-        now = self.clock()
-        message = _Message(self.new_id(), text, now // PER_SECOND * PER_SECOND, now + delay * PER_SECOND, self.new_id())
+        _check_timeout(delay, 0)
+        _check_text(text)
+        now, number = self.clock(), next(self._numbers)
+        message = _Message(self._new_id(), text, _whole(now), now, self._new_id(), number)
         queue.messages[message.id] = message
-        self._schedule(queue, message)
-        return Receipt(message.id, message.receipt, message.visible)
-
-    def _schedule(self, queue: _Queue, message: _Message) -> None:
-        heapq.heappush(queue.schedule, (message.visible, next(self._numbers), message.id))
+        queue.show(message, now + delay * PER_SECOND, number)
+        return Receipt(message.id, message.receipt, _whole(message.visible))
 
     def get(self, name: str, count: int, lease: int) -> list[QueueMessage]:
         queue = self.queue(name)
-        if not 1 <= count <= 32:
-            raise InvalidRequestError(
-                f"{count} messages asked for, 1 to 32 are allowed", status=400, code="OutOfRangeQueryParameterValue"
-            )
+        _check_count(count)
+        _check_timeout(lease, 1)
         now = self.clock()
         taken: list[QueueMessage] = []
-        schedule = queue.schedule
-        while len(taken) < count and schedule and schedule[0][0] <= now:
-            visible, _, id = heapq.heappop(schedule)
-            message = queue.messages.get(id)
-            if message is None or message.visible != visible:
-                continue
-            message.visible = now + lease * PER_SECOND
-            message.receipt = self.new_id()
+        while len(taken) < count:
+            message = queue.next_visible(now)
+            if message is None:
+                break
+            message.receipt = self._new_id()
             message.dequeued += 1
-            self._schedule(queue, message)
-            taken.append(message.seen(message.receipt))
+            queue.show(message, now + lease * PER_SECOND, next(self._numbers))
+            taken.append(message.seen())
         return taken
 
     def peek(self, name: str, count: int) -> list[QueueMessage]:
+        queue = self.queue(name)
+        _check_count(count)
         now = self.clock()
-        visible = [message for message in self.queue(name).messages.values() if message.visible <= now]
-        visible.sort(key=lambda message: (message.visible, message.inserted))
-        return [message.seen("") for message in visible[:count]]
+        visible = [message for message in queue.messages.values() if message.visible <= now]
+        first = heapq.nsmallest(count, visible, key=lambda message: (message.visible, message.place))
+        return [
+            QueueMessage(Receipt(message.id, ""), message.text, message.dequeued, message.inserted) for message in first
+        ]
 
-    def owned(self, name: str, receipt: Receipt) -> tuple[_Queue, _Message]:
+    def _owned(self, name: str, receipt: Receipt) -> tuple[_Queue, _Message]:
         queue = self.queue(name)
         message = queue.messages.get(receipt.message_id)
         if message is None:
@@ -114,27 +153,54 @@ class QueueService:
         return queue, message
 
     def update(self, name: str, receipt: Receipt, lease: int, text: str | None) -> Receipt:
-        queue, message = self.owned(name, receipt)
-        if not 0 <= lease <= _LONGEST:
-            raise InvalidRequestError(
-                f"a visibility timeout of {lease} s is outside 0 to {_LONGEST}",
-                status=400,
-                code="OutOfRangeQueryParameterValue",
-            )
+        _check_timeout(lease, 0)
+        if text is not None:
+            _check_text(text)
+        queue, message = self._owned(name, receipt)
         if text is not None:
             message.text = text
-        message.visible = self.clock() + lease * PER_SECOND
-        message.receipt = self.new_id()
-        self._schedule(queue, message)
-        return Receipt(message.id, message.receipt, message.visible)
+        message.receipt = self._new_id()
+        queue.show(message, self.clock() + lease * PER_SECOND, next(self._numbers))
+        return Receipt(message.id, message.receipt, _whole(message.visible))
 
     def delete(self, name: str, receipt: Receipt) -> None:
-        queue, message = self.owned(name, receipt)
-        del queue.messages[message.id]
+        queue, message = self._owned(name, receipt)
+        queue.remove(message)
+
+    def clear(self, name: str) -> None:
+        queue = self.queue(name)
+        queue.messages.clear()
+        queue.schedule.clear()
 
     def all_messages(self, name: str) -> list[QueueMessage]:
         queue = self.queues.get(name)
-        return [message.seen(message.receipt) for message in queue.messages.values()] if queue else []
+        return [message.seen() for message in queue.messages.values()] if queue else []
+
+
+def _whole(moment: int) -> int:
+    """The service tells times of messages as HTTP dates, which have whole seconds."""
+    return moment - moment % PER_SECOND
+
+
+def _check_timeout(seconds: int, shortest: int) -> None:
+    if not shortest <= seconds <= _LONGEST:
+        raise InvalidRequestError(
+            f"a visibility timeout of {seconds} s is outside {shortest} to {_LONGEST}",
+            status=400,
+            code="OutOfRangeQueryParameterValue",
+        )
+
+
+def _check_count(count: int) -> None:
+    if not 1 <= count <= 32:
+        raise InvalidRequestError(
+            f"{count} messages asked for, 1 to 32 are allowed", status=400, code="OutOfRangeQueryParameterValue"
+        )
+
+
+def _check_text(text: str) -> None:
+    if len(text) > _LARGEST or (not text.isascii() and len(text.encode()) > _LARGEST):
+        raise InvalidRequestError("the message is larger than 64 KiB", status=413, code="RequestBodyTooLarge")
 
 
 class MemoryQueues:
@@ -146,26 +212,26 @@ class MemoryQueues:
 
     async def create(self, queue: str) -> bool:
         await self._gate.enter("queue.create", queue)
-        created = queue not in self._service.queues
-        if created:
-            self._service.queues[queue] = _Queue()
+        created = self._service.create(queue)
         await self._gate.leave("queue.create", queue)
         return created
 
     async def drop(self, queue: str) -> bool:
         await self._gate.enter("queue.drop", queue)
-        dropped = self._service.queues.pop(queue, None) is not None
+        dropped = self._service.drop(queue)
         await self._gate.leave("queue.drop", queue)
         return dropped
 
     async def names(self, prefix: str) -> Sequence[str]:
         await self._gate.enter("queue.names", prefix)
-        return sorted(name for name in self._service.queues if name.startswith(prefix))
+        found = sorted(name for name in self._service.queues if name.startswith(prefix))
+        await self._gate.leave("queue.names", prefix)
+        return found
 
     async def put(self, queue: str, text: str, *, delay: int = 0, explicit_delay: bool = False) -> Receipt:
         await self._gate.enter("queue.put", queue)
         receipt = self._service.put(queue, text, delay)
-        await self._gate.leave("queue.put", queue)
+        await self._gate.leave("queue.put", queue, receipt.message_id)
         return receipt
 
     async def get(self, queue: str, *, count: int, lease: int) -> Sequence[QueueMessage]:
@@ -178,26 +244,28 @@ class MemoryQueues:
 
     async def peek(self, queue: str, *, count: int = 1) -> Sequence[QueueMessage]:
         await self._gate.enter("queue.peek", queue)
-        return self._service.peek(queue, count)
+        messages = self._service.peek(queue, count)
+        await self._gate.leave("queue.peek", queue)
+        return messages
 
     async def update(self, queue: str, receipt: Receipt, *, lease: int, text: str | None = None) -> Receipt:
-        await self._gate.enter("queue.update", queue)
+        await self._gate.enter("queue.update", queue, receipt.message_id)
         renewed = self._service.update(queue, receipt, lease, text)
-        await self._gate.leave("queue.update", queue)
+        await self._gate.leave("queue.update", queue, receipt.message_id)
         return renewed
 
     async def delete(self, queue: str, receipt: Receipt) -> None:
-        await self._gate.enter("queue.delete", queue)
+        await self._gate.enter("queue.delete", queue, receipt.message_id)
         self._service.delete(queue, receipt)
-        await self._gate.leave("queue.delete", queue)
+        await self._gate.leave("queue.delete", queue, receipt.message_id)
 
     async def length(self, queue: str) -> int:
         await self._gate.enter("queue.length", queue)
-        return len(self._service.queue(queue).messages)
+        length = len(self._service.queue(queue).messages)
+        await self._gate.leave("queue.length", queue)
+        return length
 
     async def clear(self, queue: str) -> None:
         await self._gate.enter("queue.clear", queue)
-        state = self._service.queue(queue)
-        state.messages.clear()
-        state.schedule.clear()
+        self._service.clear(queue)
         await self._gate.leave("queue.clear", queue)

@@ -2,181 +2,228 @@
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Callable, Sequence
-from functools import lru_cache
-from urllib.parse import quote
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from durable_core.core.ticks import format_column
 from durable_core.errors import AlreadyExistsError, InvalidRequestError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import ANY, DateTime, Entity, Operation, Page, Row, Value, Verb, check_transaction
 from durable_core.storage.memory_gate import Gate
-from durable_core.storage.odata import compile_filter
+from durable_core.storage.memory_names import Names
+from durable_core.storage.memory_rows import accepted, check_transaction_size, check_whole, keys
+from durable_core.storage.odata import Filter, compile_filter, ordinal
 
-_LARGEST_TRANSACTION = 4 * 1024 * 1024
-_LARGEST_TEXT = 32 * 1024
 _LARGEST_PAGE = 1000
-
-_compiled = lru_cache(maxsize=256)(compile_filter)
 
 
 class _Partition:
-    """Rows of one partition key; ``keys`` is kept sorted."""
+    """Rows of one partition key, by row key in the form in which keys sort; ``order`` is kept sorted."""
 
-    __slots__ = ("keys", "rows")
+    __slots__ = ("order", "rows")
 
     def __init__(self) -> None:
-        self.keys: list[str] = []
+        self.order: list[str] = []
         self.rows: dict[str, Row] = {}
+
+    def set(self, key: str, row: Row) -> None:
+        if key not in self.rows:
+            if self.order and key < self.order[-1]:
+                insort(self.order, key)
+            else:
+                self.order.append(key)
+        self.rows[key] = row
+
+    def remove(self, key: str) -> None:
+        del self.rows[key]
+        del self.order[bisect_left(self.order, key)]
 
 
 class _Table:
+    """Partitions by key in the form in which keys sort."""
+
+    __slots__ = ("_order", "name", "partitions")
+
     def __init__(self, name: str) -> None:
         self.name = name
         self.partitions: dict[str, _Partition] = {}
+        self._order: list[str] | None = []
+
+    def row(self, partition_key: str, row_key: str) -> Row | None:
+        partition = self.partitions.get(partition_key)
+        return None if partition is None else partition.rows.get(row_key)
+
+    def set(self, partition_key: str, row_key: str, row: Row | None) -> None:
+        """Put a row where it belongs, or take it away."""
+        partition = self.partitions.get(partition_key)
+        if row is not None:
+            if partition is None:
+                partition = self.partitions[partition_key] = _Partition()
+                self._order = None
+            partition.set(row_key, row)
+        elif partition is not None:
+            partition.remove(row_key)
+            if not partition.rows:
+                del self.partitions[partition_key]
+                self._order = None
+
+    def order(self) -> list[str]:
+        """Partition keys, sorted when a scan first needs them after a change."""
+        if self._order is None:
+            self._order = sorted(self.partitions)
+        return self._order
+
+    def candidates(self, filter: Filter, start: tuple[str, str]) -> Iterator[tuple[str, str, Row]]:
+        """Rows from ``start`` on that the keys pinned by a filter leave over, in key order."""
+        if filter.partition_key is not None:
+            pinned = ordinal(filter.partition_key)
+            partition_keys = [pinned] if pinned in self.partitions and pinned >= start[0] else []
+        else:
+            order = self.order()
+            partition_keys = order[bisect_left(order, start[0]) :]
+        for partition_key in partition_keys:
+            partition = self.partitions[partition_key]
+            first = start[1] if partition_key == start[0] else ""
+            if filter.row_key is not None:
+                pinned = ordinal(filter.row_key)
+                row_keys = [pinned] if pinned in partition.rows and pinned >= first else []
+            else:
+                row_keys = partition.order[bisect_left(partition.order, first) :] if first else partition.order
+            for row_key in row_keys:
+                yield partition_key, row_key, partition.rows[row_key]
 
 
 class TableService:
-    """The state of all tables; names are compared without regard to case."""
+    """The state of all tables; names are compared without regard to case.
 
-    def __init__(self, clock: Callable[[], int]) -> None:
-        self._clock = clock
-        self._last = 0
+    Attributes:
+        scan_limit: rows that one query looks at before it gives up with a continuation token; None for no limit. The
+            service gives up after five seconds and at boundaries between its servers, also with an empty page.
+    """
+
+    def __init__(self, clock: Callable[[], int], deletion: int) -> None:
         self.tables: dict[str, _Table] = {}
+        self.scan_limit: int | None = None
+        self._clock = clock
+        self._names = Names("table", clock, deletion)
+        self._last = 0
 
-    def table(self, name: str) -> _Table:
+    def create(self, name: str) -> bool:
+        if name.lower() in self.tables:
+            return False
+        self._names.claim(name)
+        self.tables[name.lower()] = _Table(name)
+        return True
+
+    def drop(self, name: str) -> bool:
+        if self.tables.pop(name.lower(), None) is None:
+            return False
+        self._names.bury(name)
+        return True
+
+    def table(self, name: str, index: int | None = None) -> _Table:
         table = self.tables.get(name.lower())
         if table is None:
-            raise NotFoundError(f"table {name} does not exist", status=404, code="TableNotFound")
+            raise NotFoundError(f"table {name} does not exist", status=404, code="TableNotFound", index=index)
         return table
 
-    def apply(self, table: _Table, operation: Operation, index: int | None = None) -> tuple[Row | None, Row | None]:
-        """Carry one operation out; returns the row before and after it."""
-        entity = operation.entity
-        partition_key, row_key = str(entity["PartitionKey"]), str(entity["RowKey"])
-        partition = table.partitions.get(partition_key)
-        before = partition.rows.get(row_key) if partition is not None else None
-        _check_condition(operation, before, row_key, index)
-        if operation.verb is Verb.DELETE:
-            self.restore(table, partition_key, row_key, None)
-            return before, None
-        _check_sizes(entity, index)
-        values: dict[str, Value] = {name: value for name, value in entity.items() if value is not None}
-        if operation.verb is Verb.MERGE and before is not None:
-            values = {**before.values, **values}
-        after = self._stamped(values)
-        self.restore(table, partition_key, row_key, after)
-        return before, after
-
-    def _stamped(self, values: dict[str, Value]) -> Row:
-        self._last = max(self._clock(), self._last + 1)
-        stamp = format_column(self._last)
-        values["Timestamp"] = DateTime(stamp)
-        return Row(values, f"W/\"datetime'{quote(stamp)}'\"")
-
-    def restore(self, table: _Table, partition_key: str, row_key: str, row: Row | None) -> None:
-        """Put a row where it belongs, or take it away."""
-        partition = table.partitions.get(partition_key)
-        if partition is None:
-            partition = table.partitions[partition_key] = _Partition()
-        if row is None:
-            if partition.rows.pop(row_key, None) is not None:
-                partition.keys.remove(row_key)
-        else:
-            if row_key not in partition.rows:
-                insort(partition.keys, row_key)
-            partition.rows[row_key] = row
-        if not partition.rows:
-            del table.partitions[partition_key]
+    def apply(self, name: str, operation: Operation) -> str | None:
+        table = self.table(name)
+        return self._store(table, *_prepared(table, operation, keys(operation.entity), None))
 
     def transaction(self, name: str, operations: Sequence[Operation]) -> list[str | None]:
-        table = self.table(name)
+        """All or nothing: no row occurs twice, so every operation can be judged before any is carried out."""
+        places = [keys(operation.entity, index) for index, operation in enumerate(operations)]
         check_transaction(operations)
-        _check_size(operations)
-        done: list[tuple[Operation, Row | None]] = []
-        etags: list[str | None] = []
-        try:
-            for index, operation in enumerate(operations):
-                before, after = self.apply(table, operation, index)
-                done.append((operation, before))
-                etags.append(after.etag if after else None)
-        except Exception:
-            for operation, before in reversed(done):
-                entity = operation.entity
-                self.restore(table, str(entity["PartitionKey"]), str(entity["RowKey"]), before)
-            raise
-        return etags
+        check_transaction_size(operations)
+        table = self.table(name, 0)
+        prepared = [
+            _prepared(table, operation, place, index)
+            for index, (operation, place) in enumerate(zip(operations, places, strict=True))
+        ]
+        return [self._store(table, *one) for one in prepared]
 
-    def query(self, name: str, filter: str, select: Sequence[str], top: int, continuation: str | None) -> Page:
+    def _store(self, table: _Table, partition_key: str, row_key: str, values: dict[str, Value] | None) -> str | None:
+        if values is None:
+            table.set(partition_key, row_key, None)
+            return None
+        now = self._clock()
+        self._last = now if now > self._last else self._last + 1
+        stamp = format_column(self._last)
+        values["Timestamp"] = DateTime(stamp)
+        etag = f"W/\"datetime'{stamp.replace(':', '%3A')}'\""
+        table.set(partition_key, row_key, Row(values, etag))
+        return etag
+
+    def query(self, name: str, filter: str, select: Sequence[str], top: int | None, continuation: str | None) -> Page:
+        if top is not None and top < 1:
+            raise InvalidRequestError(f"{top} rows asked for, at least 1 is allowed", status=400, code="InvalidInput")
         table = self.table(name)
-        compiled = _compiled(filter)
-        matches, pinned = compiled.matches, compiled.partition_key
-        if pinned is not None:
-            partitions = [pinned] if pinned in table.partitions else []
-        else:
-            partitions = sorted(table.partitions)
-        start = tuple(continuation.split("\0", 1)) if continuation else ("", "")
+        compiled = compile_filter(filter)
+        matches = compiled.matches
+        limit = min(top or _LARGEST_PAGE, _LARGEST_PAGE)
+        left = self.scan_limit
         rows: list[Row] = []
-        for partition_key in partitions:
-            if partition_key < start[0]:
-                continue
-            partition = table.partitions[partition_key]
-            for row_key in partition.keys:
-                if (partition_key, row_key) < start:
-                    continue
-                row = partition.rows[row_key]
-                if matches(row.values):
-                    if len(rows) == top:
-                        return Page(rows, f"{partition_key}\0{row_key}")
-                    rows.append(_projected(row, select))
+        for partition_key, row_key, row in table.candidates(compiled, _position(continuation)):
+            if left == 0:
+                return Page(rows, f"{partition_key}\0{row_key}")
+            if left is not None:
+                left -= 1
+            if matches(row.values):
+                if len(rows) == limit:
+                    return Page(rows, f"{partition_key}\0{row_key}")
+                rows.append(_projected(row, select) if select else row)
         return Page(rows, None)
 
     def all_rows(self, name: str) -> list[Row]:
         table = self.tables.get(name.lower())
-        if table is None:
-            return []
-        return [
-            partition.rows[row_key] for _, partition in sorted(table.partitions.items()) for row_key in partition.keys
-        ]
+        return [row for _, _, row in table.candidates(compile_filter(""), ("", ""))] if table else []
+
+
+def _position(continuation: str | None) -> tuple[str, str]:
+    if not continuation:
+        return "", ""
+    partition_key, separator, row_key = continuation.partition("\0")
+    if not separator:
+        raise InvalidRequestError(f"{continuation!r} is no continuation token", status=400, code="InvalidInput")
+    return partition_key, row_key
 
 
 def _projected(row: Row, select: Sequence[str]) -> Row:
-    if not select:
-        return row
     return Row({name: row.values[name] for name in select if name in row.values}, row.etag)
 
 
-def _check_condition(operation: Operation, before: Row | None, row_key: str, index: int | None) -> None:
-    if operation.verb is Verb.INSERT:
+def _prepared(
+    table: _Table, operation: Operation, place: tuple[str, str], index: int | None
+) -> tuple[str, str, dict[str, Value] | None]:
+    """Where an operation leads: the keys in the form in which they sort, and the row's new properties, None if gone."""
+    entity, verb = operation.entity, operation.verb
+    partition_key, row_key = ordinal(place[0]), ordinal(place[1])
+    before = table.row(partition_key, row_key)
+    if verb is Verb.DELETE:
+        _check_condition(operation.etag or ANY, before, row_key, index)
+        return partition_key, row_key, None
+    values = accepted(entity, index)
+    if verb is Verb.INSERT:
         if before is not None:
             raise AlreadyExistsError(
                 f"row {row_key!r} already exists", status=409, code="EntityAlreadyExists", index=index
             )
-        return
-    if operation.etag is None:
-        return
+    elif operation.etag is not None:
+        _check_condition(operation.etag, before, row_key, index)
+    if verb is Verb.MERGE and before is not None:
+        values = {**before.values, **values}
+    check_whole(values, index)
+    return partition_key, row_key, values
+
+
+def _check_condition(etag: str, before: Row | None, row_key: str, index: int | None) -> None:
     if before is None:
         raise NotFoundError(f"row {row_key!r} does not exist", status=404, code="ResourceNotFound", index=index)
-    if operation.etag not in (ANY, before.etag):
+    if etag not in (ANY, before.etag):
         raise PreconditionFailedError(
             f"row {row_key!r} has another ETag", status=412, code="UpdateConditionNotSatisfied", index=index
         )
-
-
-def _check_sizes(entity: Entity, index: int | None) -> None:
-    for name, value in entity.items():
-        if isinstance(value, str) and len(value) > _LARGEST_TEXT:
-            raise InvalidRequestError(
-                f"property {name} is larger than 64 KiB", status=400, code="PropertyValueTooLarge", index=index
-            )
-
-
-def _check_size(operations: Sequence[Operation]) -> None:
-    size = sum(
-        len(value) for operation in operations for value in operation.entity.values() if isinstance(value, (str, bytes))
-    )
-    if size > _LARGEST_TRANSACTION:
-        raise InvalidRequestError("a transaction is larger than 4 MiB", status=413, code="RequestBodyTooLarge")
 
 
 class MemoryTables:
@@ -188,21 +235,21 @@ class MemoryTables:
 
     async def create(self, table: str) -> bool:
         await self._gate.enter("table.create", table)
-        created = table.lower() not in self._service.tables
-        if created:
-            self._service.tables[table.lower()] = _Table(table)
+        created = self._service.create(table)
         await self._gate.leave("table.create", table)
         return created
 
     async def drop(self, table: str) -> bool:
         await self._gate.enter("table.drop", table)
-        dropped = self._service.tables.pop(table.lower(), None) is not None
+        dropped = self._service.drop(table)
         await self._gate.leave("table.drop", table)
         return dropped
 
     async def names(self, prefix: str) -> Sequence[str]:
         await self._gate.enter("table.names", prefix)
-        return sorted(table.name for table in self._service.tables.values() if table.name.startswith(prefix))
+        found = sorted(table.name for table in self._service.tables.values() if table.name.startswith(prefix))
+        await self._gate.leave("table.names", prefix)
+        return found
 
     async def insert(self, table: str, entity: Entity) -> str:
         return await self._write("table.insert", table, Operation(Verb.INSERT, entity))
@@ -214,22 +261,24 @@ class MemoryTables:
         return await self._write("table.replace", table, Operation(Verb.REPLACE, entity, etag))
 
     async def delete(self, table: str, partition_key: str, row_key: str, *, etag: str = ANY) -> None:
-        await self._gate.enter("table.delete", table)
-        operation = Operation(Verb.DELETE, {"PartitionKey": partition_key, "RowKey": row_key}, etag)
-        self._service.apply(self._service.table(table), operation)
-        await self._gate.leave("table.delete", table)
+        await self._gate.enter("table.delete", table, partition_key, row_key)
+        entity = {"PartitionKey": partition_key, "RowKey": row_key}
+        self._service.apply(table, Operation(Verb.DELETE, entity, etag))
+        await self._gate.leave("table.delete", table, partition_key, row_key)
 
     async def _write(self, kind: str, table: str, operation: Operation) -> str:
-        await self._gate.enter(kind, table)
-        _, after = self._service.apply(self._service.table(table), operation)
-        await self._gate.leave(kind, table)
-        assert after is not None
-        return after.etag
+        detail = _detail(operation)
+        await self._gate.enter(kind, table, *detail)
+        etag = self._service.apply(table, operation)
+        await self._gate.leave(kind, table, *detail)
+        assert etag is not None, "only a deletion has none"
+        return etag
 
     async def transaction(self, table: str, operations: Sequence[Operation]) -> Sequence[str | None]:
-        await self._gate.enter("table.transaction", table)
+        detail = _detail(operations[0])[:1] if operations else ()
+        await self._gate.enter("table.transaction", table, *detail)
         etags = self._service.transaction(table, operations)
-        await self._gate.leave("table.transaction", table)
+        await self._gate.leave("table.transaction", table, *detail)
         return etags
 
     async def query(
@@ -241,7 +290,11 @@ class MemoryTables:
         top: int | None = None,
         continuation: str | None = None,
     ) -> Page:
-        await self._gate.enter("table.query", table)
-        page = self._service.query(table, filter, select, min(top or _LARGEST_PAGE, _LARGEST_PAGE), continuation)
-        await self._gate.leave("table.query", table)
+        await self._gate.enter("table.query", table, filter)
+        page = self._service.query(table, filter, select, top, continuation)
+        await self._gate.leave("table.query", table, filter)
         return page
+
+
+def _detail(operation: Operation) -> Sequence[Any]:
+    return operation.entity.get("PartitionKey", ""), operation.entity.get("RowKey", "")

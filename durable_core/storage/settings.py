@@ -6,6 +6,7 @@ import base64
 import binascii
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
 from durable_core.errors import ConfigurationError
 
@@ -15,6 +16,8 @@ EMULATOR_PORTS = (10000, 10001, 10002)
 """Blob, queue and table port of Azurite."""
 
 _SERVICES = ("blob", "queue", "table")
+_CREDENTIALS = ("managedidentity", "workloadidentity")
+"""Values of ``{name}__credential`` that are understood; without one the usual chain of credentials is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,10 @@ class ConnectionSettings:
     Attributes:
         key: shared key in Base64; with neither ``key`` nor ``sas`` the identity of the process is used.
         sas: shared access signature without a leading question mark.
-        client_id: of a user-assigned managed identity.
+        credential: ``managedidentity`` or ``workloadidentity`` to use that kind of identity and no other.
+        client_id: of a user-assigned managed identity, or of the application that ``client_secret`` belongs to.
+        tenant_id: directory of that application.
+        client_secret: with ``tenant_id`` and ``client_id``, an application's own secret.
     """
 
     account: str
@@ -33,7 +39,10 @@ class ConnectionSettings:
     table_endpoint: str
     key: str | None = None
     sas: str | None = None
+    credential: str | None = None
     client_id: str | None = None
+    tenant_id: str | None = None
+    client_secret: str | None = None
 
     @property
     def is_emulator(self) -> bool:
@@ -84,53 +93,93 @@ def parse_connection_string(text: str, setting: str = "the connection string") -
             )
         parts[name.strip().lower()] = value.strip()
     if parts.get("usedevelopmentstorage", "").lower() == "true":
-        proxy = parts.get("developmentstorageproxyuri", "http://127.0.0.1").rstrip("/")
-        blob, queue, table = (f"{proxy}:{port}/{EMULATOR_ACCOUNT}" for port in EMULATOR_PORTS)
+        # The proxy address names a scheme and a host; the emulator's ports stay.
+        proxy = _split(parts.get("developmentstorageproxyuri") or "http://127.0.0.1")
+        if proxy.scheme not in ("http", "https") or not proxy.hostname:
+            raise ConfigurationError(f"DevelopmentStorageProxyUri in {setting} is no http(s) address.")
+        host = f"[{proxy.hostname}]" if ":" in proxy.hostname else proxy.hostname
+        blob, queue, table = (f"{proxy.scheme}://{host}:{port}/{EMULATOR_ACCOUNT}" for port in EMULATOR_PORTS)
         return ConnectionSettings(EMULATOR_ACCOUNT, blob, queue, table, EMULATOR_KEY)
     key, sas = parts.get("accountkey"), parts.get("sharedaccesssignature")
     account = parts.get("accountname") or _account_of(parts)
     if not account:
-        raise ConfigurationError(f"{setting} has no AccountName.")
+        raise ConfigurationError(f"{setting} has no AccountName, and no endpoint that begins with one.")
     if not key and not sas:
         raise ConfigurationError(f"{setting} has neither an AccountKey nor a SharedAccessSignature.")
     if key:
         try:
             base64.b64decode(key, validate=True)
-        except binascii.Error as error:
+        except (binascii.Error, ValueError) as error:
             raise ConfigurationError(
                 f"The AccountKey in {setting} is not valid Base64; was it cut off when it was copied?"
-            ) from error
+            ) from _without_text(error)
     protocol = parts.get("defaultendpointsprotocol", "https")
     suffix = parts.get("endpointsuffix", "core.windows.net")
     blob, queue, table = (
         (parts.get(f"{service}endpoint") or f"{protocol}://{account}.{service}.{suffix}").rstrip("/")
         for service in _SERVICES
     )
-    for url in (blob, queue, table):
-        if not url.startswith(("http://", "https://")):
-            raise ConfigurationError(f"An endpoint in {setting} is no http(s) address: {url}")
+    for service, url in zip(_SERVICES, (blob, queue, table), strict=True):
+        _check_endpoint(url, f"{service.capitalize()}Endpoint in {setting}")
     return ConnectionSettings(account, blob, queue, table, key, sas.lstrip("?") if sas else None)
+
+
+def _without_text(error: ValueError) -> ValueError:
+    """The same kind of error: its text may hold a piece of the key."""
+    return type(error)("not Base64")
+
+
+def _check_endpoint(url: str, what: str) -> None:
+    """Refuse what is no plain service address; the text shows no query, which may be a signature."""
+    address = _split(url)
+    if address.scheme not in ("http", "https") or not address.hostname:
+        raise ConfigurationError(f"{what} is no http(s) address of a service, such as https://NAME.queue.example.")
+    if address.query:
+        raise ConfigurationError(f"{what} has a query; a shared access signature stands in SharedAccessSignature.")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:  # brackets that hold no IPv6 address
+        return SplitResult("", "", "", "", "")
 
 
 def _account_of(parts: Mapping[str, str]) -> str | None:
     for service in _SERVICES:
-        host = parts.get(f"{service}endpoint", "").partition("://")[2]
-        if host:
-            return host.partition(".")[0]
+        account = _account_in(parts.get(f"{service}endpoint", ""))
+        if account:
+            return account
     return None
+
+
+def _account_in(url: str) -> str | None:
+    """The account that an endpoint belongs to: its first label, or the path behind an IP address or bare host."""
+    address = _split(url)
+    host = address.hostname or ""
+    if "." in host and not host.replace(".", "").isdigit():
+        return host.partition(".")[0]
+    return address.path.strip("/").partition("/")[0] or None
 
 
 def resolve_connection(name: str, environ: Mapping[str, str]) -> ConnectionSettings:
     """Find a connection among the app settings.
 
-    ``Storage`` and ``AzureWebJobsStorage`` mean the same; another name is looked up as it is and behind the prefix
-    ``AzureWebJobs``. A setting ``{name}`` holds a connection string; settings ``{name}__accountName`` or
+    ``Storage`` means ``AzureWebJobsStorage``; another name is looked up as it is, then behind the prefix
+    ``AzureWebJobs``. Names are compared ignoring case, as the host does.
+
+    A setting ``{name}`` holds a connection string; settings ``{name}__accountName`` or
     ``{name}__queueServiceUri`` and so on mean identity-based access.
 
     Raises:
         ConfigurationError: there is no such setting, or it cannot be used.
     """
-    candidates = [name] if name.startswith("AzureWebJobs") else [name, f"AzureWebJobs{name}"]
+    if name.lower() in ("storage", "azurewebjobsstorage"):
+        candidates = ["AzureWebJobsStorage"]
+    elif name.lower().startswith("azurewebjobs"):
+        candidates = [name]
+    else:
+        candidates = [name, f"AzureWebJobs{name}"]
     settings = {key.lower(): value for key, value in environ.items()}
     for candidate in candidates:
         text = settings.get(candidate.lower())
@@ -147,15 +196,51 @@ def resolve_connection(name: str, environ: Mapping[str, str]) -> ConnectionSetti
 
 def _identity(name: str, settings: Mapping[str, str]) -> ConnectionSettings | None:
     def option(key: str) -> str | None:
-        value = settings.get(f"{name}__{key}".lower()) or settings.get(f"{name}:{key}".lower())
-        return value.rstrip("/") if value else None
+        return settings.get(f"{name}__{key}".lower()) or settings.get(f"{name}:{key}".lower()) or None
 
     account = option("accountName")
-    urls = {service: option(f"{service}ServiceUri") for service in _SERVICES}
+    urls = {service: (option(f"{service}ServiceUri") or "").rstrip("/") or None for service in _SERVICES}
     if account is None and not any(urls.values()):
         return None
-    if account is None:
-        known = next(url for url in urls.values() if url)
-        account = known.partition("://")[2].partition(".")[0]
-    blob, queue, table = (urls[service] or f"https://{account}.{service}.core.windows.net" for service in _SERVICES)
-    return ConnectionSettings(account, blob, queue, table, client_id=option("clientId"))
+    for service, url in urls.items():
+        if url is not None:
+            _check_endpoint(url, f"setting {name}__{service}ServiceUri")
+            if not url.startswith("https://"):
+                raise ConfigurationError(
+                    f"setting {name}__{service}ServiceUri must be an https address: identities are never sent over "
+                    f"http. For the emulator set {name} to UseDevelopmentStorage=true."
+                )
+    known = next((url for url in urls.values() if url), None)
+    account = account or (_account_in(known) if known else None)
+    if not account:
+        raise ConfigurationError(f"set {name}__accountName: the service addresses do not begin with an account name.")
+    credential = option("credential")
+    if credential is not None and credential.lower() not in _CREDENTIALS:
+        raise ConfigurationError(
+            f"setting {name}__credential is {credential!r}; {' and '.join(_CREDENTIALS)} are understood, and without "
+            "the setting environment, workload identity, managed identity and developer logins are tried in turn."
+        )
+    secret = option("clientSecret")
+    if secret and not (option("tenantId") and option("clientId")):
+        raise ConfigurationError(f"setting {name}__clientSecret needs {name}__tenantId and {name}__clientId beside it.")
+    suffix = _suffix(account, urls)
+    blob, queue, table = (urls[service] or f"https://{account}.{service}.{suffix}" for service in _SERVICES)
+    return ConnectionSettings(
+        account,
+        blob,
+        queue,
+        table,
+        credential=credential.lower() if credential else None,
+        client_id=option("clientId"),
+        tenant_id=option("tenantId"),
+        client_secret=secret,
+    )
+
+
+def _suffix(account: str, urls: Mapping[str, str | None]) -> str:
+    """What follows ``{account}.{service}.`` in the addresses given: national clouds have suffixes of their own."""
+    for service, url in urls.items():
+        start = f"https://{account}.{service}."
+        if url is not None and url.startswith(start):
+            return url[len(start) :]
+    return "core.windows.net"

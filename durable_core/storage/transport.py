@@ -1,149 +1,95 @@
-"""Signed requests to the storage services over aiohttp: credentials, retries and errors of the hot path."""
+"""Plain requests to one storage service over aiohttp: signed, timed, repeated where that is safe."""
 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import hmac
-import json
-import re
+import io
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
 from random import Random
-from typing import Any, Protocol
 
 import aiohttp
 from yarl import URL
 
-from durable_core.errors import (
-    AlreadyExistsError,
-    AuthenticationError,
-    ConfigurationError,
-    InvalidRequestError,
-    NotFoundError,
-    PreconditionFailedError,
-    StorageError,
-    UnavailableError,
-)
+from durable_core.errors import UnavailableError
+from durable_core.storage.answers import NOT_APPLIED, RETRIABLE, Answer, error_of
+from durable_core.storage.credentials import Signer
 from durable_core.storage.service_clock import ServiceClock
-from durable_core.storage.settings import ConnectionSettings
 
 _IDLE = 4.0
 """Seconds for which an idle connection is kept: Azurite closes them after 5, and a closed one costs a retry."""
-_RETRIABLE = frozenset({408, 429, 500, 502, 503, 504})
-_NOT_APPLIED = frozenset({429, 503})
-_SCOPE = "https://storage.azure.com/.default"
+_CONNECTIONS = 64
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""No connection came about, so nothing was sent."""
+_LARGE = 1 << 20
+"""aiohttp writes bytes objects above this in one go and warns of it; a stream is written in pieces."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How stubborn the transport is. Times are seconds.
+    """How stubborn a request is. Times are seconds.
 
     Attributes:
         tries: requests in all.
-        first_pause: grows by half and doubles, with jitter, up to ``longest_pause``; Retry-After wins.
-        timeout: for one try.
+        first_pause: before the second try; each next one is two and a half times as long, give or take a fifth, up to
+            ``longest_pause``. A Retry-After of the service wins.
+        timeout: for one try, from looking for a connection to the last byte of the answer.
+        total: for all tries and pauses together.
     """
 
     tries: int = 5
     first_pause: float = 0.1
     longest_pause: float = 5.0
-    timeout: float = 30.0
+    timeout: float = 15.0
+    total: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
+class Request:
+    """One request, before it is signed.
+
+    Attributes:
+        path: percent-encoded, behind the endpoint.
+        query: percent-encoded, without the question mark.
+        resource_query: its canonical form for the signature.
+        headers: beyond date, version, credentials and content type.
+        kind: content type of ``body``.
+        repeatable: False if a second execution would leave a second effect; then it is repeated only when the service
+            surely did not act.
+        status_inside: finds the status that counts in an answer of status 202: a batch fails in one of its parts.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    resource_query: str = ""
+    headers: Mapping[str, str] | None = None
+    body: bytes = b""
+    kind: str = ""
+    repeatable: bool = True
+    status_inside: Callable[[bytes], int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A request as it goes to aiohttp."""
+
+    method: str
+    url: URL
     headers: Mapping[str, str]
     body: bytes
 
 
-class Signer(Protocol):
-    """Adds what the service wants to see to the headers of one request."""
-
-    async def sign(self, headers: dict[str, str], method: str, resource: str, length: str, kind: str) -> None: ...
-
-
-class QueueKeySigner:
-    """SharedKey for queues and blobs; ``resource`` is path and sorted query of the canonical form."""
-
-    def __init__(self, account: str, key: str) -> None:
-        self._prefix = f"/{account}"
-        self._scheme = f"SharedKey {account}:"
-        self._hmac = hmac.new(base64.b64decode(key), digestmod=hashlib.sha256)
-
-    async def sign(self, headers: dict[str, str], method: str, resource: str, length: str, kind: str) -> None:
-        own = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-ms-"))
-        condition = headers.get("If-None-Match", "")
-        to_sign = f"{method}\n\n\n{length}\n\n{kind}\n\n\n\n{condition}\n\n\n{own}{self._prefix}{resource}"
-        digest = self._hmac.copy()
-        digest.update(to_sign.encode())
-        headers["Authorization"] = self._scheme + base64.b64encode(digest.digest()).decode()
-
-
-class TableKeySigner:
-    """SharedKeyLite for tables; ``resource`` is the path."""
-
-    def __init__(self, account: str, key: str) -> None:
-        self._prefix = f"/{account}"
-        self._scheme = f"SharedKeyLite {account}:"
-        self._hmac = hmac.new(base64.b64decode(key), digestmod=hashlib.sha256)
-
-    async def sign(self, headers: dict[str, str], method: str, resource: str, length: str, kind: str) -> None:
-        digest = self._hmac.copy()
-        digest.update(f"{headers['x-ms-date']}\n{self._prefix}{resource}".encode())
-        headers["Authorization"] = self._scheme + base64.b64encode(digest.digest()).decode()
-
-
-class NoSigner:
-    """For shared access signatures, which stand in the query."""
-
-    async def sign(self, headers: dict[str, str], method: str, resource: str, length: str, kind: str) -> None:
-        return
-
-
-class TokenSigner:
-    """Bearer tokens of an azure-identity credential, renewed five minutes ahead."""
-
-    _AHEAD = 300
-
-    def __init__(self, credential: Any) -> None:
-        self._credential = credential
-        self._token = ""
-        self._expires = 0.0
-
-    async def sign(self, headers: dict[str, str], method: str, resource: str, length: str, kind: str) -> None:
-        if time.time() > self._expires - self._AHEAD:
-            token = await self._credential.get_token(_SCOPE)
-            self._token, self._expires = token.token, token.expires_on
-        headers["Authorization"] = f"Bearer {self._token}"
-
-
-def identity_credential(settings: ConnectionSettings) -> Any:
-    """The credential of this process, from the optional azure-identity package.
-
-    Raises:
-        ConfigurationError: the package is not installed.
-    """
-    try:
-        from azure.identity.aio import DefaultAzureCredential
-    except ImportError as error:
-        raise ConfigurationError(
-            f"Storage account {settings.account} is configured without a key, so the identity of the process is used; "
-            "that needs the package azure-identity: pip install 'durable-core[identity]'."
-        ) from error
-    return DefaultAzureCredential(managed_identity_client_id=settings.client_id)
-
-
 class Transport:
-    """Sends requests of one service; belongs to the event loop that first uses it.
+    """Sends requests to one service; belongs to the event loop that first uses it.
 
     Args:
         endpoint: e.g. ``http://127.0.0.1:10001/devstoreaccount1``.
         version: value of ``x-ms-version``.
+        random: jitter of the pauses.
+        sas: shared access signature, put behind every query.
     """
 
     def __init__(
@@ -154,6 +100,7 @@ class Transport:
         signer: Signer,
         clock: ServiceClock,
         retry: RetryPolicy,
+        random: Random,
         sas: str | None = None,
     ) -> None:
         self._session = session
@@ -163,76 +110,103 @@ class Transport:
         self._signer = signer
         self._clock = clock
         self._retry = retry
+        self._random = random
         self._sas = sas
         self._timeout = aiohttp.ClientTimeout(total=retry.timeout)
-        self._random = Random()
         self._date = (0, "")
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        query: str = "",
-        resource_query: str = "",
-        headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        kind: str = "",
-        repeatable: bool = True,
-    ) -> Answer:
-        """Send one request, with retries.
-
-        Args:
-            path: percent-encoded, behind the endpoint.
-            query: percent-encoded, without the question mark.
-            resource_query: its canonical form for the signature.
-            kind: content type of ``body``.
-            repeatable: False if a second execution would leave a second effect; then it is repeated only when the
-                service surely did not act.
-
-        Raises:
-            StorageError: the kind that fits the answer.
-        """
+    async def sign(self, request: Request) -> Signed:
+        """The request as it would be sent now."""
+        query = request.query
         if self._sas:
             query = f"{query}&{self._sas}" if query else self._sas
-        url = URL(f"{self.endpoint}{path}" + (f"?{query}" if query else ""), encoded=True)
-        resource = f"{self._path}{path}{resource_query}"
-        pause = self._retry.first_pause
-        unanswered = False
-        for attempt in range(1, self._retry.tries + 1):
-            signed: dict[str, str] = {"x-ms-date": self._now(), "x-ms-version": self._version, **(headers or {})}
-            if kind:
-                signed["Content-Type"] = kind
-            await self._signer.sign(signed, method, resource, str(len(body)) if body else "", kind)
-            sent = time.monotonic()
+        url = URL(f"{self.endpoint}{request.path}" + (f"?{query}" if query else ""), encoded=True)
+        headers = {"x-ms-date": self._now(), "x-ms-version": self._version}
+        if request.headers:
+            headers.update(request.headers)
+        if request.kind:
+            headers["Content-Type"] = request.kind
+        await self._signer.sign(
+            headers,
+            request.method,
+            f"{self._path}{request.path}{request.resource_query}",
+            str(len(request.body)) if request.body else "",
+            request.kind,
+        )
+        return Signed(request.method, url, headers, request.body)
+
+    async def send(self, request: Request) -> Answer:
+        """Send one request, with retries.
+
+        Raises:
+            StorageError: the kind that fits the answer; its ``after_retry`` tells that an earlier try may have been
+                applied, so that a conflict may be our own doing.
+        """
+        retry = self._retry
+        begin = time.monotonic()
+        pause = retry.first_pause
+        after_retry = False
+        for attempt in range(1, retry.tries + 1):
             try:
-                async with self._session().request(
-                    method, url, data=body or None, headers=signed, timeout=self._timeout
-                ) as response:
-                    content = await response.read()
-                    answer = Answer(response.status, response.headers, content)
+                answer = await self._once(request, begin, after_retry)
             except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                refused = isinstance(error, aiohttp.ClientConnectorError)
-                unanswered = unanswered or not refused
-                if attempt == self._retry.tries or not (repeatable or refused):
-                    raise UnavailableError(
-                        f"{self.endpoint} did not answer {method} after {attempt} tries: "
-                        f"{error or type(error).__name__}"
-                    ) from error
-                await asyncio.sleep(pause * self._random.uniform(0.8, 1.2))
+                not_sent = isinstance(error, _NOT_SENT)
+                after_retry = after_retry or not not_sent
+                # The first time, the service had probably just closed an idle connection: no pause.
+                closed = attempt == 1 and isinstance(error, aiohttp.ServerDisconnectedError)
+                wait = 0.0 if closed else self._jittered(pause)
+                if not (request.repeatable or not_sent) or self._is_last(attempt, begin, wait):
+                    raise self._no_answer(request, error, attempt, after_retry) from error
             else:
-                date = answer.headers.get("Date")
-                if date:
-                    self._clock.observe(date, sent)
-                if answer.status < 400:
+                status = answer.status
+                if status == 202 and request.status_inside is not None:
+                    status = request.status_inside(answer.body)
+                if status < 300:
                     return answer
-                again = answer.status in (_RETRIABLE if repeatable else _NOT_APPLIED)
-                if not again or attempt == self._retry.tries:
-                    raise error_of(answer, f"{method} {self.endpoint}{path}", after_retry=unanswered)
-                unanswered = unanswered or answer.status not in _NOT_APPLIED
-                await asyncio.sleep(_retry_after(answer) or pause * self._random.uniform(0.8, 1.2))
-            pause = min(pause * 2.5, self._retry.longest_pause)
+                wait = _retry_after(answer, self._jittered(pause))
+                again = status in (RETRIABLE if request.repeatable else NOT_APPLIED)
+                if not again or self._is_last(attempt, begin, wait):
+                    if answer.status == 202:
+                        return answer  # the caller reads the parts and finds the one that failed
+                    raise error_of(answer, f"{request.method} {self.endpoint}{request.path}")
+                after_retry = after_retry or status not in NOT_APPLIED
+            await asyncio.sleep(wait)
+            pause = min(pause * 2.5, retry.longest_pause)
         raise AssertionError("the loop returns or raises")
+
+    async def _once(self, request: Request, begin: float, after_retry: bool) -> Answer:
+        signed = await self.sign(request)
+        sent = time.monotonic()
+        left = self._retry.total - (sent - begin)
+        timeout = self._timeout if left >= self._retry.timeout else aiohttp.ClientTimeout(total=max(left, 0.01))
+        body = signed.body
+        async with self._session().request(
+            signed.method,
+            signed.url,
+            data=(io.BytesIO(body) if len(body) > _LARGE else body) or None,
+            headers=signed.headers,
+            timeout=timeout,
+            allow_redirects=False,
+        ) as response:
+            answer = Answer(response.status, response.headers, await response.read(), after_retry)
+        date = answer.headers.get("Date")
+        if date:
+            self._clock.observe(date, sent)
+        return answer
+
+    def _jittered(self, pause: float) -> float:
+        return pause * self._random.uniform(0.8, 1.2)
+
+    def _is_last(self, attempt: int, begin: float, wait: float) -> bool:
+        retry = self._retry
+        return attempt >= retry.tries or time.monotonic() + wait - begin >= retry.total
+
+    def _no_answer(self, request: Request, error: Exception, tries: int, after_retry: bool) -> UnavailableError:
+        return UnavailableError(
+            f"{self.endpoint} did not answer {request.method} {request.path} after {tries} "
+            f"{'try' if tries == 1 else 'tries'}: {error or type(error).__name__}",
+            after_retry=after_retry,
+        )
 
     def _now(self) -> str:
         second = int(time.time())
@@ -241,79 +215,35 @@ class Transport:
         return self._date[1]
 
 
-def new_session() -> aiohttp.ClientSession:
-    """A session for all services of one account."""
-    connector = aiohttp.TCPConnector(limit=64, keepalive_timeout=_IDLE, ttl_dns_cache=300)
-    return aiohttp.ClientSession(
-        connector=connector,
+class SharedSession:
+    """The one aiohttp session of an account, opened when the first request is sent."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    def __call__(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = _new_session()
+        return self._session
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _new_session() -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE, ttl_dns_cache=300),
         cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=True,
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
     )
+    # aiohttp repeats a PUT or DELETE by itself when a kept connection turns out closed. The first one may have been
+    # applied, and then the 404 or 412 of the second would look like somebody else's doing: ``Transport`` repeats, and
+    # tells. The switch has no public name.
+    session._retry_connection = False
+    return session
 
 
-def _retry_after(answer: Answer) -> float | None:
+def _retry_after(answer: Answer, wait: float) -> float:
     text = answer.headers.get("Retry-After", "")
-    return min(float(text), 60.0) if text.isdigit() else None
-
-
-_XML_CODE = re.compile(rb"<Code>([^<]*)</Code>")
-_XML_MESSAGE = re.compile(rb"<Message>([^<]*)")
-_NOT_OURS = frozenset(
-    {
-        "LeaseAlreadyPresent",
-        "LeaseIdMismatchWithLeaseOperation",
-        "LeaseIdMismatchWithContainerOperation",
-        "LeaseIdMismatchWithBlobOperation",
-        "LeaseLost",
-        "LeaseIdMissing",
-        "LeaseNotPresentWithLeaseOperation",
-        "LeaseIsBrokenAndCannotBeRenewed",
-    }
-)
-
-
-def error_of(answer: Answer, what: str, *, after_retry: bool = False) -> StorageError:
-    """The error that an answer of status 400 and above means."""
-    code, message = _details(answer)
-    return error_for(answer.status, code, message, what, after_retry=after_retry)
-
-
-def error_for(
-    status: int, code: str, message: str, what: str, *, index: int | None = None, after_retry: bool = False
-) -> StorageError:
-    """The error for a status and code of the service."""
-    kind: type[StorageError] = InvalidRequestError
-    if status == 404:
-        kind = NotFoundError
-    elif status == 412 or code == "PopReceiptMismatch" or (status == 409 and code in _NOT_OURS):
-        kind = PreconditionFailedError
-    elif status == 409:
-        kind = AlreadyExistsError
-    elif status in (401, 403):
-        kind = AuthenticationError
-    elif status in _RETRIABLE or status >= 500:
-        kind = UnavailableError
-    first_line = message.strip().partition("\n")[0]
-    return kind(
-        f"{what} answered {status} {code}: {first_line}", status=status, code=code, index=index, after_retry=after_retry
-    )
-
-
-def _details(answer: Answer) -> tuple[str, str]:
-    code = answer.headers.get("x-ms-error-code", "")
-    body = answer.body
-    if body.lstrip(b"\xef\xbb\xbf").startswith(b"<"):
-        found, message = _XML_CODE.search(body), _XML_MESSAGE.search(body)
-        code = code or (found[1].decode("utf-8", "replace") if found else "")
-        return code, message[1].decode("utf-8", "replace") if message else ""
-    return json_error(body.decode("utf-8", "replace"), code)
-
-
-def json_error(text: str, code: str = "") -> tuple[str, str]:
-    """Code and message of the tables' error document."""
-    try:
-        error = json.loads(text)["odata.error"]
-        return str(error.get("code") or code), str(error["message"]["value"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return code, text[:200]
+    return float(text) if text.isdigit() else wait

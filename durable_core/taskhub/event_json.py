@@ -9,204 +9,320 @@ from durable_core.core import history as h
 from durable_core.core.ticks import parse
 
 _NAMESPACE = "DurableTask.Core.History."
+_LATEST = 3_155_378_975_999_999_999
+"""The last tick of year 9999: what .NET can hold and the writers can format."""
+_INT32 = 1 << 31
+_DEEPEST = 64
+"""Newtonsoft's own limit; a document that is nested deeper could be read here but never written again."""
 
 
-def read_event(value: Any) -> h.HistoryEvent:
+# ---- members: a wrong type is refused here, because a row that holds it fails later, at every try of the checkpoint --
+
+
+def text_member(value: Mapping[str, Any], name: str) -> str | None:
+    """A text or null."""
+    item = value.get(name)
+    if item is None or isinstance(item, str):
+        return item
+    raise TypeError(f"{name} is {_kind(item)}, not text")
+
+
+def whole_number(value: Mapping[str, Any], name: str, *, bits: int = 32) -> int | None:
+    """A number that fits an Int32 (or Int64), or null."""
+    item = value.get(name)
+    if item is None or (type(item) is int and -_INT32 <= item < _INT32):
+        return item
+    if isinstance(item, (bool, float)) or not isinstance(item, (int, str)):
+        raise TypeError(f"{name} is {_kind(item)}, not a whole number")
+    number = int(item)
+    if not -(1 << (bits - 1)) <= number < 1 << (bits - 1):
+        raise ValueError(f"{name} does not fit {bits} bits")
+    return number
+
+
+def object_member(value: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """An object or null."""
+    item = value.get(name)
+    if item is None or isinstance(item, dict):
+        return item
+    raise TypeError(f"{name} is {_kind(item)}, not an object")
+
+
+def required_object(value: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """An object that must be there."""
+    item = object_member(value, name)
+    if item is None:
+        raise KeyError(name)
+    return item
+
+
+def required_text(value: Mapping[str, Any], name: str) -> str:
+    """A text that must be there."""
+    item = text_member(value, name)
+    if item is None:
+        raise KeyError(name)
+    return item
+
+
+def _required_number(value: Mapping[str, Any], name: str) -> int:
+    number = whole_number(value, name)
+    if number is None:
+        raise KeyError(name)
+    return number
+
+
+def _flag(value: Mapping[str, Any], name: str) -> bool:
+    item = value.get(name)
+    if item is False or item is None:
+        return False
+    if item is True:
+        return True
+    raise TypeError(f"{name} is {_kind(item)}, not true or false")
+
+
+def _moment(value: Mapping[str, Any], name: str) -> int:
+    text = required_text(value, name)
+    try:
+        ticks = parse(text)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if not 0 <= ticks <= _LATEST:
+        raise ValueError(f"{name}: {text!r} lies outside the years 1 to 9999")
+    return ticks
+
+
+def _kind(item: Any) -> str:
+    names = {dict: "an object", list: "an array", bool: "true or false", int: "a number", float: "a number"}
+    return names.get(type(item)) or ("text" if isinstance(item, str) else f"a {type(item).__name__}")
+
+
+def _check_depth(item: Any, name: str, left: int = _DEEPEST) -> None:
+    if not isinstance(item, (dict, list)):
+        return
+    if left == 0:
+        raise ValueError(f"{name} is nested more than {_DEEPEST} deep")
+    for inner in item.values() if isinstance(item, dict) else item:
+        _check_depth(inner, name, left - 1)
+
+
+# ---- classes ---------------------------------------------------------------------------------------------------------
+
+
+def read_event(value: Mapping[str, Any]) -> h.HistoryEvent:
     """Build an event from its JSON object; its class comes from ``$type``, ``__type`` or ``EventType``.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: it is no history event.
+        KeyError, TypeError, ValueError: it is no history event; the text names the member.
     """
-    name = _class_name(value)
-    reader = _READERS.get(name)
-    if reader is None:
-        raise ValueError(f"'{name}' is no history event that this version knows")
+    reader = _BY_TYPE.get(text_member(value, "$type")) or _reader(value)
+    event_id = whole_number(value, "EventId")
     common = {
-        "timestamp": parse(value["Timestamp"]),
-        "event_id": int(value.get("EventId", h.NO_ID)),
-        "is_played": bool(value.get("IsPlayed", False)),
+        "timestamp": _moment(value, "Timestamp"),
+        "event_id": h.NO_ID if event_id is None else event_id,
+        "is_played": _flag(value, "IsPlayed"),
     }
     return reader(value, common)
 
 
-def _class_name(value: Any) -> str:
-    declared = value.get("$type")
-    if isinstance(declared, str):
-        return declared.split(",")[0].removeprefix(_NAMESPACE).removesuffix("Event")
-    contract = value.get("__type")
-    if isinstance(contract, str):
+def _reader(value: Mapping[str, Any]) -> _Reader:
+    name = _class_name(value)
+    reader = _READERS.get(name)
+    if reader is None:
+        raise ValueError(f"'{name}' is no history event that this version knows")
+    return reader
+
+
+def _class_name(value: Mapping[str, Any]) -> str:
+    declared = text_member(value, "$type")
+    if declared is not None:
+        return declared.split(",")[0].strip().removeprefix(_NAMESPACE).removesuffix("Event")
+    contract = text_member(value, "__type")
+    if contract is not None:
         return contract.split(":")[0].removesuffix("Event")
     kind = value.get("EventType")
     if isinstance(kind, str):
         return kind
-    return h.EventType(kind).name
+    number = whole_number(value, "EventType")
+    if number is None:
+        raise KeyError("$type")
+    return h.EventType(number).name
 
 
-def read_instance(value: Any) -> h.OrchestrationInstance:
+def read_instance(value: Mapping[str, Any]) -> h.OrchestrationInstance:
     """An OrchestrationInstance object."""
-    return h.OrchestrationInstance(value["InstanceId"], value.get("ExecutionId"))
+    return h.OrchestrationInstance(required_text(value, "InstanceId"), text_member(value, "ExecutionId"))
 
 
-def read_parent(value: Any) -> h.ParentInstance | None:
-    """A ParentInstance object or null."""
-    if value is None:
+def _parent(value: Mapping[str, Any]) -> h.ParentInstance | None:
+    parent = object_member(value, "ParentInstance")
+    if parent is None:
         return None
     return h.ParentInstance(
-        value.get("Name"),
-        read_instance(value["OrchestrationInstance"]),
-        int(value.get("TaskScheduleId", 0)),
-        value.get("Version"),
+        text_member(parent, "Name"),
+        read_instance(required_object(parent, "OrchestrationInstance")),
+        whole_number(parent, "TaskScheduleId") or 0,
+        text_member(parent, "Version"),
     )
 
 
-def read_trace(value: Any) -> h.TraceContext | None:
-    """A DistributedTraceContext object or null."""
-    if value is None:
+def _trace(value: Mapping[str, Any]) -> h.TraceContext | None:
+    trace = object_member(value, "ParentTraceContext")
+    if trace is None:
         return None
     return h.TraceContext(
-        value.get("TraceParent"),
-        value.get("TraceState"),
-        value.get("Id"),
-        value.get("SpanId"),
-        value.get("ActivityStartTime"),
+        text_member(trace, "TraceParent"),
+        text_member(trace, "TraceState"),
+        text_member(trace, "Id"),
+        text_member(trace, "SpanId"),
+        text_member(trace, "ActivityStartTime"),
     )
 
 
-def read_failure(value: Any) -> h.FailureDetails | None:
-    """A FailureDetails object or null."""
-    if value is None:
+def _failure(value: Mapping[str, Any], name: str = "FailureDetails", left: int = _DEEPEST) -> h.FailureDetails | None:
+    details = object_member(value, name)
+    if details is None:
         return None
-    properties = value.get("Properties")
+    if left == 0:
+        raise ValueError(f"FailureDetails is nested more than {_DEEPEST} deep")
+    properties = object_member(details, "Properties")
+    _check_depth(properties, "FailureDetails.Properties")
     return h.FailureDetails(
-        value.get("ErrorType"),
-        value.get("ErrorMessage"),
-        value.get("StackTrace"),
-        read_failure(value.get("InnerFailure")),
-        bool(value.get("IsNonRetriable", False)),
+        text_member(details, "ErrorType"),
+        text_member(details, "ErrorMessage"),
+        text_member(details, "StackTrace"),
+        _failure(details, "InnerFailure", left - 1),
+        _flag(details, "IsNonRetriable"),
         None if properties is None else {k: v for k, v in properties.items() if k != "$type"},
     )
 
 
-def read_tags(value: Mapping[str, str] | None) -> Mapping[str, str] | None:
+def read_tags(value: Mapping[str, Any], name: str) -> Mapping[str, str] | None:
     """A string dictionary or null, without its ``$type``."""
-    if value is None:
+    tags = object_member(value, name)
+    if tags is None:
         return None
-    return {key: item for key, item in value.items() if key != "$type"}
+    return {key: text_member(tags, key) or "" for key in tags if key != "$type"}
 
 
-def _date(value: Any) -> int | None:
-    return None if value is None else parse(value)
+def _status(value: Mapping[str, Any]) -> h.OrchestrationStatus:
+    item = value["OrchestrationStatus"]
+    if not isinstance(item, str):
+        return h.OrchestrationStatus(_required_number(value, "OrchestrationStatus"))
+    try:
+        return h.OrchestrationStatus[item]
+    except KeyError:
+        raise ValueError(f"OrchestrationStatus '{item}' is none that this version knows") from None
 
 
-def _status(value: Any) -> h.OrchestrationStatus:
-    return h.OrchestrationStatus[value] if isinstance(value, str) else h.OrchestrationStatus(value)
+def _reply(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {"task_scheduled_id": _required_number(value, "TaskScheduledId")}
 
 
-def _reply(value: Any) -> dict[str, Any]:
-    return {"task_scheduled_id": int(value["TaskScheduledId"])}
-
-
-def _completed(value: Any) -> dict[str, Any]:
+def _completed(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "status": _status(value["OrchestrationStatus"]),
-        "result": value.get("Result"),
-        "failure_details": read_failure(value.get("FailureDetails")),
+        "status": _status(value),
+        "result": text_member(value, "Result"),
+        "failure_details": _failure(value),
     }
 
 
-def _failed(value: Any) -> dict[str, Any]:
+def _failed(value: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **_reply(value),
-        "reason": value.get("Reason"),
-        "details": value.get("Details"),
-        "failure_details": read_failure(value.get("FailureDetails")),
+        "reason": text_member(value, "Reason"),
+        "details": text_member(value, "Details"),
+        "failure_details": _failure(value),
     }
 
 
-def _execution_started(v: Any, common: dict[str, Any]) -> h.HistoryEvent:
-    generation = v.get("Generation")
+def _execution_started(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
     return h.ExecutionStarted(
         **common,
-        instance=read_instance(v["OrchestrationInstance"]),
-        name=v["Name"],
-        version=v.get("Version"),
-        input=v.get("Input"),
-        parent=read_parent(v.get("ParentInstance")),
-        tags=read_tags(v.get("Tags")),
-        correlation=v.get("Correlation"),
-        parent_trace_context=read_trace(v.get("ParentTraceContext")),
-        scheduled_start_time=_date(v.get("ScheduledStartTime")),
-        generation=None if generation is None else int(generation),
-        generate_new_trace=bool(v.get("GenerateNewTrace", False)),
+        instance=read_instance(required_object(v, "OrchestrationInstance")),
+        name=text_member(v, "Name") or "",
+        version=text_member(v, "Version"),
+        input=text_member(v, "Input"),
+        parent=_parent(v),
+        tags=read_tags(v, "Tags"),
+        correlation=text_member(v, "Correlation"),
+        parent_trace_context=_trace(v),
+        scheduled_start_time=_moment(v, "ScheduledStartTime") if v.get("ScheduledStartTime") is not None else None,
+        generation=whole_number(v, "Generation"),
+        generate_new_trace=_flag(v, "GenerateNewTrace"),
     )
 
 
-def _task_scheduled(v: Any, common: dict[str, Any]) -> h.HistoryEvent:
+def _task_scheduled(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
     return h.TaskScheduled(
         **common,
-        name=v.get("Name"),
-        version=v.get("Version"),
-        input=v.get("Input"),
-        parent_trace_context=read_trace(v.get("ParentTraceContext")),
-        tags=read_tags(v.get("Tags")),
+        name=text_member(v, "Name"),
+        version=text_member(v, "Version"),
+        input=text_member(v, "Input"),
+        parent_trace_context=_trace(v),
+        tags=read_tags(v, "Tags"),
     )
 
 
-def _child_created(v: Any, common: dict[str, Any]) -> h.HistoryEvent:
+def _child_created(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
     return h.SubOrchestrationInstanceCreated(
         **common,
-        name=v.get("Name"),
-        instance_id=v.get("InstanceId"),
-        version=v.get("Version"),
-        input=v.get("Input"),
-        client_span_id=v.get("ClientSpanId"),
-        tags=read_tags(v.get("Tags")),
+        name=text_member(v, "Name"),
+        instance_id=text_member(v, "InstanceId"),
+        version=text_member(v, "Version"),
+        input=text_member(v, "Input"),
+        client_span_id=text_member(v, "ClientSpanId"),
+        tags=read_tags(v, "Tags"),
     )
 
 
-def _rewound(v: Any, common: dict[str, Any]) -> h.HistoryEvent:
+def _rewound(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
     return h.ExecutionRewound(
         **common,
-        reason=v.get("Reason"),
-        parent_execution_id=v.get("ParentExecutionId"),
-        instance_id=v.get("InstanceId"),
-        parent_trace_context=read_trace(v.get("ParentTraceContext")),
+        reason=text_member(v, "Reason"),
+        parent_execution_id=text_member(v, "ParentExecutionId"),
+        instance_id=text_member(v, "InstanceId"),
+        parent_trace_context=_trace(v),
     )
 
 
-def _raised(v: Any, common: dict[str, Any]) -> h.HistoryEvent:
+def _raised(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
     return h.EventRaised(
-        **common, name=v["Name"], input=v.get("Input"), parent_trace_context=read_trace(v.get("ParentTraceContext"))
+        **common, name=text_member(v, "Name") or "", input=text_member(v, "Input"), parent_trace_context=_trace(v)
     )
 
 
-_Reader = Callable[[Any, dict[str, Any]], h.HistoryEvent]
+_Reader = Callable[[Mapping[str, Any], dict[str, Any]], h.HistoryEvent]
 
 _READERS: dict[str, _Reader] = {
     "ExecutionStarted": _execution_started,
     "ExecutionCompleted": lambda v, c: h.ExecutionCompleted(**c, **_completed(v)),
     "ContinueAsNew": lambda v, c: h.ContinueAsNew(**c, **_completed(v)),
-    "ExecutionTerminated": lambda v, c: h.ExecutionTerminated(**c, input=v.get("Input")),
-    "ExecutionSuspended": lambda v, c: h.ExecutionSuspended(**c, reason=v.get("Reason")),
-    "ExecutionResumed": lambda v, c: h.ExecutionResumed(**c, reason=v.get("Reason")),
+    "ExecutionTerminated": lambda v, c: h.ExecutionTerminated(**c, input=text_member(v, "Input")),
+    "ExecutionSuspended": lambda v, c: h.ExecutionSuspended(**c, reason=text_member(v, "Reason")),
+    "ExecutionResumed": lambda v, c: h.ExecutionResumed(**c, reason=text_member(v, "Reason")),
     "ExecutionRewound": _rewound,
     "TaskScheduled": _task_scheduled,
-    "TaskCompleted": lambda v, c: h.TaskCompleted(**c, **_reply(v), result=v.get("Result")),
+    "TaskCompleted": lambda v, c: h.TaskCompleted(**c, **_reply(v), result=text_member(v, "Result")),
     "TaskFailed": lambda v, c: h.TaskFailed(**c, **_failed(v)),
     "SubOrchestrationInstanceCreated": _child_created,
     "SubOrchestrationInstanceCompleted": lambda v, c: h.SubOrchestrationInstanceCompleted(
-        **c, **_reply(v), result=v.get("Result")
+        **c, **_reply(v), result=text_member(v, "Result")
     ),
     "SubOrchestrationInstanceFailed": lambda v, c: h.SubOrchestrationInstanceFailed(**c, **_failed(v)),
-    "TimerCreated": lambda v, c: h.TimerCreated(**c, fire_at=parse(v["FireAt"])),
-    "TimerFired": lambda v, c: h.TimerFired(**c, timer_id=int(v["TimerId"]), fire_at=parse(v["FireAt"])),
+    "TimerCreated": lambda v, c: h.TimerCreated(**c, fire_at=_moment(v, "FireAt")),
+    "TimerFired": lambda v, c: h.TimerFired(**c, timer_id=_required_number(v, "TimerId"), fire_at=_moment(v, "FireAt")),
     "OrchestratorStarted": lambda v, c: h.OrchestratorStarted(**c),
     "OrchestratorCompleted": lambda v, c: h.OrchestratorCompleted(**c),
     "EventSent": lambda v, c: h.EventSent(
-        **c, instance_id=v.get("InstanceId"), name=v.get("Name"), input=v.get("Input")
+        **c, instance_id=text_member(v, "InstanceId"), name=text_member(v, "Name"), input=text_member(v, "Input")
     ),
     "EventRaised": _raised,
-    "Generic": lambda v, c: h.GenericEvent(**c, data=v.get("Data")),
-    "GenericEvent": lambda v, c: h.GenericEvent(**c, data=v.get("Data")),
+    "Generic": lambda v, c: h.GenericEvent(**c, data=text_member(v, "Data")),
+    "GenericEvent": lambda v, c: h.GenericEvent(**c, data=text_member(v, "Data")),
     "HistoryState": lambda v, c: h.HistoryState(**c, state=v.get("State")),
 }
+
+_BY_TYPE: dict[str | None, _Reader] = {
+    f"{_NAMESPACE}{name.removesuffix('Event')}Event": reader for name, reader in _READERS.items()
+}
+"""The same by the ``$type`` that .NET writes, which is what nearly every message has."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from durable_core.core import history as h
@@ -14,16 +15,21 @@ from durable_core.storage.base import DateTime, Entity, Row, Value
 from durable_core.taskhub.columns import date_column
 from durable_core.taskhub.event_json import read_event
 from durable_core.taskhub.keys import SENTINEL, row_key
-from durable_core.taskhub.wire import text
+from durable_core.taskhub.wire import any_json, explain, text
 
 MAX_ROWS = 99
 """Event rows per transaction; the sentinel is the hundredth (task-hub 4.4)."""
 MAX_BYTES = 3 * 1024 * 1024
-"""Estimated size at which a transaction is closed."""
+"""Estimated size at which a transaction is closed; the service refuses more than 4 MiB."""
+_ROW_BYTES = 1024
+"""Allowance for a row's part header, small columns and their types."""
 OVERFLOW_UNITS = 30720
 """UTF-16 code units that a column may hold; more go to a blob (task-hub 4.5)."""
 OVERFLOWING = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
 """Columns that may overflow, in the order in which .NET tests them."""
+
+_SIZED = (*OVERFLOWING, "Data")
+"""Columns that may be large: ``Data`` does not overflow, yet holds a user's text."""
 
 _JSON_COLUMNS = frozenset({"OrchestrationInstance", "ParentInstance", "Tags", "ParentTraceContext", "FailureDetails"})
 
@@ -78,11 +84,19 @@ def _too_large(value: str) -> bool:
 
 
 def batches(rows: Sequence[Entity]) -> list[list[Entity]]:
-    """Split a checkpoint's event rows into transactions (task-hub 4.4); at least one, possibly empty."""
+    """Split a checkpoint's event rows into transactions (task-hub 4.4); at least one, possibly empty.
+
+    .NET estimates texts by their UTF-16 length, but the request carries them as JSON, where a character outside ASCII
+    takes up to twelve bytes: fifty results of 60 KiB in Chinese would pass 4 MiB. So the larger of both counts.
+    """
     result: list[list[Entity]] = [[]]
     size = 0
     for row in rows:
-        estimate = 1024 + sum(2 * len(value) for name in OVERFLOWING if isinstance(value := row.get(name), str))
+        estimate = _ROW_BYTES + sum(
+            max(2 * len(value), len(encode_basestring_ascii(value)))
+            for name in _SIZED
+            if isinstance(value := row.get(name), str)
+        )
         if result[-1] and (len(result[-1]) == MAX_ROWS or size + estimate > MAX_BYTES):
             result.append([])
             size = 0
@@ -124,11 +138,11 @@ def _trace(context: h.TraceContext | None) -> str:
 def _failure(details: h.FailureDetails | None) -> str:
     if details is None:
         return "null"
-    properties = "null" if details.properties is None else json.dumps(dict(details.properties), separators=(",", ":"))
     return (
         f'{{"ErrorType":{text(details.error_type)},"ErrorMessage":{text(details.error_message)},'
         f'"StackTrace":{text(details.stack_trace)},"InnerFailure":{_failure(details.inner_failure)},'
-        f'"IsNonRetriable":{"true" if details.is_non_retriable else "false"},"Properties":{properties}}}'
+        f'"IsNonRetriable":{"true" if details.is_non_retriable else "false"},'
+        f'"Properties":{any_json(details.properties)}}}'
     )
 
 
@@ -230,10 +244,10 @@ def read_row(columns: Mapping[str, Value]) -> h.HistoryEvent:
         for name in _JSON_COLUMNS.intersection(members):
             members[name] = json.loads(members[name]) if members[name] else None
         return read_event(members)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UndecodableMessageError(
             f"history row {columns.get('RowKey')!r} of instance key {columns.get('PartitionKey')!r} cannot be read: "
-            f"{error!r}"
+            f"{explain(error)}"
         ) from error
 
 

@@ -1,17 +1,18 @@
-"""Rows of the Instances table: what is written at each stage, and the status read from one (task-hub 5)."""
+"""Rows of the Instances table: what is written at each stage, how they are found and read (task-hub 5, 8.7)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from durable_core.core import history as h
+from durable_core.core.ticks import format_column
 from durable_core.errors import UndecodableMessageError
 from durable_core.storage.base import Entity, Row, Value
 from durable_core.taskhub.columns import date_column, number_of, text_of, ticks_of
 from durable_core.taskhub.history_table import tags_text
-from durable_core.taskhub.keys import escape_key, unescape_key
+from durable_core.taskhub.keys import escape_key, quote, unescape_key
 
 PROJECTION = (
     "ExecutionId",
@@ -83,7 +84,7 @@ def read_status(row: Row) -> InstanceStatus:
             custom_status=_unless_null(values.get("CustomStatus")),
             tags=_tags(values.get("Tags")),
         )
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UndecodableMessageError(
             f"the Instances row of '{unescape_key(key)}' cannot be read: {error!r}"
         ) from error
@@ -97,8 +98,10 @@ def _tags(value: Value) -> Mapping[str, str] | None:
     text = _unless_null(value)
     if text is None:
         return None
-    tags: Mapping[str, str] = json.loads(text)
-    return tags
+    tags = json.loads(text)
+    if not isinstance(tags, dict):
+        raise TypeError(f"column Tags holds {text[:40]!r}, not an object")
+    return {key: item for key, item in tags.items() if key != "$type"}
 
 
 def created(event: h.ExecutionStarted, *, hub: str, now: int, input_url: str | None = None) -> dict[str, Value]:
@@ -178,18 +181,124 @@ def checkpoint(
     return row
 
 
-def terminated_without_history(instance_id: str, event: h.ExecutionTerminated, *, now: int) -> dict[str, Value]:
-    """What ends an instance that never ran (task-hub 5.2)."""
+def repaired(
+    instance_id: str,
+    execution_id: str | None,
+    events: Sequence[h.HistoryEvent],
+    custom_status: str | None,
+    urls: Urls,
+    *,
+    hub: str,
+    now: int,
+    with_input: bool,
+) -> dict[str, Value]:
+    """What makes the row agree with a history that is further on (task-hub 5.2, 6.5).
+
+    Args:
+        events: all events of the generation.
+        custom_status: JSON text; no history keeps it, so the caller has to find it out.
+        urls: where overflowed columns of ``events`` are, by (position in ``events``, column).
+        now: CompletedTime, in ticks, of an end that the history does not date.
+        with_input: the row is missing, so that its input is too.
+    """
+    row = checkpoint(instance_id, execution_id, events, custom_status, urls, hub=hub, now=now)
+    if not with_input:
+        row.pop("Input", None)
+    ends = [event.timestamp for event in events if isinstance(event, h.ExecutionCompleted)]
+    if ends:
+        row["CompletedTime"] = date_column(ends[-1])
+    return row
+
+
+def rewound(instance_id: str, *, now: int) -> dict[str, Value]:
+    """What a rewind merges; output and completion time of the failed run stay (task-hub 8.5)."""
+    return {
+        "PartitionKey": escape_key(instance_id),
+        "RowKey": "",
+        "RuntimeStatus": h.OrchestrationStatus.Pending.name,
+        "LastUpdatedTime": date_column(now),
+    }
+
+
+def terminated_without_history(
+    instance_id: str, event: h.ExecutionTerminated, *, now: int, reason_url: str | None = None
+) -> dict[str, Value]:
+    """What ends an instance that never ran (task-hub 5.2).
+
+    Args:
+        reason_url: URL of the blob with the reason, if it is too large for a column.
+    """
     return {
         "PartitionKey": escape_key(instance_id),
         "RowKey": "",
         "RuntimeStatus": h.OrchestrationStatus.Terminated.name,
         "LastUpdatedTime": date_column(event.timestamp),
         "CompletedTime": date_column(now),
-        "Output": event.input,
+        "Output": reason_url or event.input,
     }
 
 
 def merge_columns(older: Entity, newer: Entity) -> Entity:
     """One merge with the effect of ``older`` and then ``newer``: a null column leaves the older value alone."""
     return {**older, **{name: value for name, value in newer.items() if value is not None or name not in older}}
+
+
+# ---- queries ---------------------------------------------------------------------------------------------------------
+
+
+ALL_INSTANCES = "RowKey eq ''"
+"""Filter of every row."""
+
+
+def instance_filter(
+    *,
+    created_from: int | None = None,
+    created_to: int | None = None,
+    statuses: Collection[h.OrchestrationStatus] = (),
+    hubs: Collection[str] = (),
+    prefix: str = "",
+    exclude_entities: bool = False,
+    instance_id: str | None = None,
+) -> str:
+    """OData filter of a query over instances, empty if nothing is asked for (task-hub 8.7).
+
+    Args:
+        created_from, created_to: ticks, both inclusive.
+        statuses: any of these; none means no condition, so a purge has to check its own.
+        hubs: any of these, in a tracking store that several hubs share.
+        prefix: of the instance id, not escaped.
+        exclude_entities: has no effect beside ``prefix``, which decides it.
+    """
+    conditions: list[str] = []
+    if created_from is not None:
+        conditions.append(f"CreatedTime ge datetime'{format_column(created_from)}'")
+    if created_to is not None:
+        conditions.append(f"CreatedTime le datetime'{format_column(created_to)}'")
+    if statuses:
+        conditions.append(" or ".join(f"RuntimeStatus eq {quote(status.name)}" for status in statuses))
+    if hubs:
+        conditions.append(" or ".join(f"TaskHubName eq {quote(hub)}" for hub in hubs))
+    if prefix:
+        key = escape_key(prefix)
+        conditions.append(f"PartitionKey ge {quote(key)}")
+        end = _behind(key)
+        if end:
+            conditions.append(f"PartitionKey lt {quote(end)}")
+    elif exclude_entities:
+        conditions.append("PartitionKey lt '@' or PartitionKey ge 'A'")
+    if instance_id is not None:
+        conditions.append(f"PartitionKey eq {quote(escape_key(instance_id))}")
+    return conditions[0] if len(conditions) == 1 else " and ".join(f"({condition})" for condition in conditions)
+
+
+_SKIPS = {"\ud7ff": "\U00010000", "\U0010ffff": "\ue000"}
+"""Where the order of UTF-16 units, which keys have, is not that of code points."""
+
+
+def _behind(prefix: str) -> str:
+    """The smallest key behind all that begin with ``prefix``, empty if there is none."""
+    kept = prefix.rstrip("\uffff")
+    if not kept:
+        return ""
+    last = kept[-1]
+    return kept[:-1] + (_SKIPS.get(last) or chr(ord(last) + 1))

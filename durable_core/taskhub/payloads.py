@@ -67,6 +67,8 @@ class PayloadStore:
         except NotFoundError as error:
             raise UndecodableMessageError(f"blob '{name}' of container {self._container} does not exist") from error
         try:
+            if not data:
+                raise EOFError("it is empty")  # what .NET leaves behind when it dies in an upload; gzip takes it as ""
             return gzip.decompress(data).decode("utf-8-sig", "surrogatepass")
         except (OSError, EOFError, zlib.error, ValueError) as error:
             raise UndecodableMessageError(

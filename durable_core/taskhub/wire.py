@@ -18,13 +18,22 @@ from durable_core.core import history as h
 from durable_core.core.messages import MessageData, Sender, TaskMessage
 from durable_core.core.ticks import format_message
 from durable_core.errors import UndecodableMessageError
-from durable_core.taskhub.event_json import read_event
+from durable_core.taskhub.event_json import (
+    object_member,
+    read_event,
+    read_instance,
+    read_tags,
+    required_object,
+    text_member,
+    whole_number,
+)
 
 _DICTIONARY = (
     '"$type":"System.Collections.Generic.Dictionary`2[[System.String, System.Private.CoreLib],'
     '[System.String, System.Private.CoreLib]]"'
 )
 _INSTANCE = '"$type":"DurableTask.Core.OrchestrationInstance"'
+_DECODER = json.JSONDecoder()
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 
 _RARE = re.compile("[\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
@@ -45,6 +54,13 @@ def text(value: str | None) -> str:
     return quoted
 
 
+def any_json(value: Mapping[str, Any] | None) -> str:
+    """Free-form JSON, escaped as ``text`` does."""
+    if value is None:
+        return "null"
+    return _RARE.sub(_escape_rare, json.dumps(dict(value), separators=(",", ":"), ensure_ascii=False))
+
+
 def encode(data: MessageData) -> str:
     """The text of a queue message (or of the document inside a message blob)."""
     episode = "" if data.episode is None else f',"Episode":{data.episode}'
@@ -55,7 +71,7 @@ def encode(data: MessageData) -> str:
         else f'{{"InstanceId":{text(sender.instance_id)},"ExecutionId":{text(sender.execution_id)}}}'
     )
     return (
-        f'{{"$type":"DurableTask.AzureStorage.MessageData","ActivityId":"{data.activity_id}",'
+        f'{{"$type":"DurableTask.AzureStorage.MessageData","ActivityId":{text(data.activity_id)},'
         f'"TaskMessage":{_task_message(data.task_message)},"CompressedBlobName":{text(data.compressed_blob_name)},'
         f'"SequenceNumber":{data.sequence_number}{episode},"Sender":{sent_by},'
         f'"SerializableTraceContext":{text(data.trace_context)}}}'
@@ -129,12 +145,12 @@ def _trace(context: h.TraceContext | None) -> str:
 def _failure(details: h.FailureDetails | None) -> str:
     if details is None:
         return "null"
-    properties = "null" if details.properties is None else json.dumps(dict(details.properties), separators=(",", ":"))
     return (
         f'{{"$type":"DurableTask.Core.FailureDetails","ErrorType":{text(details.error_type)},'
         f'"ErrorMessage":{text(details.error_message)},"StackTrace":{text(details.stack_trace)},'
         f'"InnerFailure":{_failure(details.inner_failure)},'
-        f'"IsNonRetriable":{"true" if details.is_non_retriable else "false"},"Properties":{properties}}}'
+        f'"IsNonRetriable":{"true" if details.is_non_retriable else "false"},'
+        f'"Properties":{any_json(details.properties)}}}'
     )
 
 
@@ -220,33 +236,35 @@ def decode(body: str) -> MessageData:
         UndecodableMessageError: it is none; the text says what is wrong.
     """
     document = _parse(body)
-    blob = document.get("CompressedBlobName")
-    message = document.get("TaskMessage")
     try:
-        return MessageData(
-            activity_id=str(document.get("ActivityId") or _NO_GUID),
+        message = object_member(document, "TaskMessage")
+        data = MessageData(
+            activity_id=text_member(document, "ActivityId") or _NO_GUID,
             task_message=None if message is None else _read_task_message(message),
-            sequence_number=int(document.get("SequenceNumber") or 0),
-            sender=_read_sender(document.get("Sender")),
-            episode=_read_int(document.get("Episode")),
-            compressed_blob_name=blob,
-            trace_context=document.get("SerializableTraceContext"),
+            sequence_number=whole_number(document, "SequenceNumber", bits=64) or 0,
+            sender=_read_sender(object_member(document, "Sender")),
+            episode=whole_number(document, "Episode"),
+            compressed_blob_name=text_member(document, "CompressedBlobName"),
+            trace_context=text_member(document, "SerializableTraceContext"),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise UndecodableMessageError(f"the message is not a MessageData document: {_explain(error)}") from error
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UndecodableMessageError(f"the message is not a MessageData document: {explain(error)}") from error
+    if data.task_message is None and not data.compressed_blob_name:
+        raise UndecodableMessageError("the message has neither a TaskMessage nor a CompressedBlobName")
+    return data
 
 
 def _parse(body: str) -> dict[str, Any]:
-    source = body.lstrip("\ufeff")
+    source = body if body.startswith("{") else body.lstrip("\ufeff")
     if not source.startswith("{"):
         try:
-            source = base64.b64decode(source, validate=True).decode("utf-8-sig")
+            source = base64.b64decode("".join(source.split()), validate=True).decode("utf-8-sig")
         except (binascii.Error, ValueError) as error:
             raise UndecodableMessageError(
                 f"the message is neither JSON nor Base64 of JSON, it begins with {body[:40]!r}"
             ) from error
     try:
-        document = json.loads(source)
+        document = _DECODER.decode(source)
     except (ValueError, RecursionError) as error:
         raise UndecodableMessageError(f"the message is no JSON document: {error}") from error
     if not isinstance(document, dict):
@@ -254,30 +272,21 @@ def _parse(body: str) -> dict[str, Any]:
     return document
 
 
-def _explain(error: Exception) -> str:
+def explain(error: Exception) -> str:
+    """What a reader of ``event_json`` found wrong."""
     return f"member {error} is missing" if isinstance(error, KeyError) else str(error)
 
 
-def _read_int(value: Any) -> int | None:
-    return None if value is None else int(value)
-
-
-def _read_sender(value: Any) -> Sender | None:
+def _read_sender(value: dict[str, Any] | None) -> Sender | None:
     if value is None:
         return None
-    return Sender(value.get("InstanceId") or "", value.get("ExecutionId"))
+    return Sender(text_member(value, "InstanceId") or "", text_member(value, "ExecutionId"))
 
 
-def _read_task_message(value: Any) -> TaskMessage:
-    target = value["OrchestrationInstance"]
-    if not isinstance(target["InstanceId"], str):
-        raise TypeError("OrchestrationInstance.InstanceId is no text")
-    context = value.get("OrchestrationExecutionContext")
-    tags = None
-    if context is not None:
-        tags = {k: v for k, v in (context.get("OrchestrationTags") or {}).items() if k != "$type"}
+def _read_task_message(value: dict[str, Any]) -> TaskMessage:
+    context = object_member(value, "OrchestrationExecutionContext")
     return TaskMessage(
-        read_event(value["Event"]),
-        h.OrchestrationInstance(target["InstanceId"], target.get("ExecutionId")),
-        tags,
+        read_event(required_object(value, "Event")),
+        read_instance(required_object(value, "OrchestrationInstance")),
+        None if context is None else read_tags(context, "OrchestrationTags") or {},
     )

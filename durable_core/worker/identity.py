@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from durable_core.worker.file_lock import lock_file
+
 logger = logging.getLogger("durable_core.worker")
 
 
@@ -38,7 +40,7 @@ class WorkerIdentity:
         try:
             _make_private(self._folder)
             self._file = self._path.open("w", encoding="utf-8")
-            _lock(self._file)
+            lock_file(self._file)
         except OSError as error:
             logger.warning("Worker files cannot be kept in %s, leases of dead workers run out: %s", self._folder, error)
 
@@ -55,7 +57,7 @@ class WorkerIdentity:
         path = self._folder / _file_name(owner)
         try:
             with path.open("r+", encoding="utf-8") as file:
-                if not _lock(file):
+                if not lock_file(file):
                     return False
         except OSError:  # no such file, or another user's: nothing is known about the owner
             return False
@@ -91,19 +93,3 @@ def _default_folder() -> Path:
 
 def _file_name(worker_id: str) -> str:
     return "".join(char if char.isalnum() or char in "-_." else "_" for char in worker_id)
-
-
-def _lock(file: IO[str]) -> bool:
-    """Lock the file for the life of this process; False if another process has it."""
-    try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -132,7 +132,9 @@ class PartitionManager:
         """
         self._is_released = True
         async with self._passing:
-            await asyncio.gather(*(self._listener.drain(self._index[partition]) for partition in [*self._listening]))
+            await asyncio.gather(
+                *self._drains.values(), *(self._listener.drain(self._index[partition]) for partition in self._listening)
+            )
             for attempt in range(1, _QUICK_FAILURES + 1):
                 try:
                     await self._release_rows()

@@ -8,7 +8,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Generator
-from datetime import datetime, timedelta, timezone
 from typing import Any
 from unittest.mock import AsyncMock, Mock, call, create_autospec
 
@@ -16,11 +15,6 @@ import azure.functions as func
 import pytest
 
 import durable_core as df
-from durable_core.core.history import ExecutionStarted, OrchestrationInstance
-from durable_core.core.replay import OrchestrationRun
-from durable_core.core.ticks import parse
-from durable_core.model.durable_client import management_links
-from durable_core.model.runtime import ClientProvider, LinkSettings, client_provider, set_client_provider
 
 
 def an_app() -> df.DFApp:
@@ -160,6 +154,44 @@ def a_generator_activity(app: df.DFApp) -> None:
         yield x
 
 
+def an_async_orchestrator(app: df.DFApp) -> None:
+    @app.orchestration_trigger(context_name="c")
+    async def waits(c: Any) -> Any: ...
+
+
+def an_orchestrator_of_two_arguments(app: df.DFApp) -> None:
+    @app.orchestration_trigger(context_name="c")
+    def two(c: Any, *, flag: bool) -> Any:
+        yield c
+
+
+def an_activity_without_its_input(app: df.DFApp) -> None:
+    @app.activity_trigger(input_name="x")
+    def other(y: int) -> int:
+        return y
+
+
+def an_activity_of_two_inputs(app: df.DFApp) -> None:
+    @app.activity_trigger(input_name="x")
+    def many(x: int, y: int = 1) -> int:
+        return x
+
+
+def two_native_functions_of_one_name(app: df.DFApp) -> None:
+    for name in ("same", "SAME"):
+
+        @app.function_name(name)
+        @app.route(route=name)
+        def http(req: func.HttpRequest) -> str:
+            return ""
+
+
+def a_binding_of_the_extension(app: df.DFApp) -> None:
+    @app.generic_trigger(arg_name="x", type="activityTrigger")
+    def foreign(x: str) -> str:
+        return x
+
+
 @pytest.mark.parametrize(
     ("register", "text"),
     [
@@ -168,6 +200,12 @@ def a_generator_activity(app: df.DFApp) -> None:
         (an_entity_name, "'@x' must not begin with '@'"),
         (an_orchestrator_without_context, "'nothing' must take exactly one argument"),
         (a_generator_activity, "'yields' is a generator"),
+        (an_async_orchestrator, "'waits' is `async def`"),
+        (an_orchestrator_of_two_arguments, "'two' must take exactly one argument"),
+        (an_activity_without_its_input, "'other' has no parameter 'x'.* it has: y"),
+        (an_activity_of_two_inputs, "'many' has the parameters y besides its input"),
+        (two_native_functions_of_one_name, "Function SAME does not have a unique function name"),
+        (a_binding_of_the_extension, "'foreign' has the binding type 'activityTrigger'"),
     ],
 )
 def test_wrong_functions_are_refused_by_name(register: Any, text: str) -> None:
@@ -177,17 +215,30 @@ def test_wrong_functions_are_refused_by_name(register: Any, text: str) -> None:
         app.get_functions()
 
 
-def test_a_client_function_must_be_async_and_have_the_parameter() -> None:
+def test_a_client_function_must_have_the_parameter() -> None:
     app = df.DFApp()
-    with pytest.raises(TypeError, match="async def"):
-
-        @app.durable_client_input(client_name="client")
-        def plain(client: Any) -> None: ...
-
-    with pytest.raises(TypeError, match="no parameter 'client'"):
+    with pytest.raises(TypeError, match="'other' has no parameter 'client'"):
 
         @app.durable_client_input(client_name="client")
         async def other(starter: Any) -> None: ...
+
+
+def test_a_client_of_another_hub_is_refused() -> None:
+    """python-api 8.3."""
+    with pytest.raises(NotImplementedError, match=r"extensions\.durableTask\.hubName"):
+        df.DFApp().durable_client_input(client_name="client", task_hub="Other")
+
+
+def test_a_client_that_the_caller_passes_is_left_alone() -> None:
+    app = df.DFApp()
+
+    @app.durable_client_input(client_name="client")
+    def plain(x: Any, client: Any) -> Any:
+        return x, client
+
+    assert not inspect.iscoroutinefunction(plain._function.get_user_function())
+    assert plain(1, "mine") == (1, "mine")
+    assert plain(1, client="mine") == (1, "mine")
 
 
 def test_importing_the_app_starts_nothing() -> None:
@@ -195,109 +246,3 @@ def test_importing_the_app_starts_nothing() -> None:
     code = "import function_app, threading; assert threading.active_count() == 1; function_app.app.get_functions()"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-
-
-def a_context(input: str | None = None) -> df.DurableOrchestrationContext:
-    app = df.DFApp()
-    seen: list[df.DurableOrchestrationContext] = []
-
-    @app.orchestration_trigger(context_name="context")
-    def capture(context: df.DurableOrchestrationContext) -> Any:
-        seen.append(context)
-        yield context.wait_for_external_event("never")
-
-    run = OrchestrationRun(app.durable_functions().orchestrators["capture"])
-    run.current_time = parse("2021-05-05T18:45:32.362Z")
-    start = ExecutionStarted(
-        timestamp=1, instance=OrchestrationInstance("eaee885b", "e"), name="capture", input=input, version="1.2"
-    )
-    run.feed([start], replaying=False)
-    return seen[0]
-
-
-def test_behaviours_15_16_deterministic_uuids() -> None:
-    context = a_context()
-    assert context.current_utc_datetime == datetime(2021, 5, 5, 18, 45, 32, 362000, tzinfo=timezone.utc)
-    assert context.new_uuid() == "8e8bbd2d-1976-578e-9717-4686068a1494"
-    assert context.new_uuid() == "01204fe0-3f3c-5062-a063-301c6e27a719"
-    assert str(a_context().new_guid()) == "791b8c8a-2921-50ea-9941-c7289afe0698"
-
-
-def test_behaviour_14_the_guid_of_dotnet() -> None:
-    from durable_core.core.ids import dotnet_guid
-
-    moment = "2021-05-05T18:45:32.3620000Z"
-    assert str(dotnet_guid("eaee885b", moment, 0)) == "cecfe083-db5a-5462-a57d-4f256fa0094a"
-    assert str(dotnet_guid("eaee885b", moment, 1)) == "b52e6a38-0640-580b-b719-95e314cf0a12"
-
-
-def test_the_context_tells_about_its_instance() -> None:
-    context = a_context('{"n":1}')
-    assert (context.instance_id, context.version, context.parent_instance_id) == ("eaee885b", "1.2", None)
-    assert context.get_input() == {"n": 1}
-    context.set_custom_status({"done": 0})
-    assert context.custom_status == {"done": 0}
-    with pytest.raises(TypeError, match="8192 are allowed"):
-        context.set_custom_status("x" * 9000)
-
-
-@pytest.mark.parametrize(
-    ("use", "text"),
-    [
-        (lambda context: context.call_activity(""), "activity name cannot be empty"),
-        (lambda context: context.call_activity(print), "neither the name of an activity nor a function decorated"),
-        (lambda context: context.wait_for_external_event(""), "event name cannot be empty"),
-        (lambda context: context.create_timer(timedelta(1)), r"context\.current_utc_datetime \+ timedelta"),
-        (lambda context: context.task_all([1]), "item 0 is a int"),
-        (lambda context: context.call_activity("a", {1, 2}), "input of activity 'a'"),
-    ],
-)
-def test_argument_errors_are_raised_at_the_call(use: Any, text: str) -> None:
-    with pytest.raises((ValueError, TypeError), match=text):
-        use(a_context())
-
-
-def test_links_follow_the_request_and_are_percent_encoded() -> None:
-    """http-and-protocol 2.1."""
-    links = management_links(
-        LinkSettings("http://localhost:7071/runtime/webhooks/durabletask", code="k="), "Hub", "a b+é"
-    )
-    assert links["id"] == "a b+é"
-    assert links["sendEventPostUri"] == (
-        "http://localhost:7071/runtime/webhooks/durabletask/instances/a%20b%2B%C3%A9/raiseEvent/{eventName}"
-        "?taskHub=Hub&connection=Storage&code=k%3D"
-    )
-    assert links["terminatePostUri"].endswith("/terminate?reason={text}&taskHub=Hub&connection=Storage&code=k%3D")
-
-
-def test_without_a_host_there_is_no_client() -> None:
-    set_client_provider(None)
-    with pytest.raises(Exception, match="durable start"):
-        client_provider()
-
-
-async def test_the_client_speaks_values_and_the_sdks_errors() -> None:
-    from durable_core.errors import InstanceNotFoundError, InvalidOperationError
-
-    hub = Mock()
-    hub.task_hub = "Hub"
-    hub.start_new = AsyncMock(return_value="i")
-    hub.get_status = AsyncMock(return_value=None)
-    hub.raise_event = AsyncMock(side_effect=InstanceNotFoundError("x"))
-    client = df.DurableOrchestrationClient(ClientProvider(hub, LinkSettings("http://h/base")))
-    assert await client.start_new("o", None, {"n": 1}) == "i"
-    hub.start_new.assert_awaited_with("o", input='{"n":1}', instance_id=None, version=None)
-    missing = await client.get_status("i")
-    assert not missing
-    assert missing.to_json()["createdTime"] is None
-    with pytest.raises(Exception, match=r"No instance with ID i found\."):
-        await client.raise_event("i", "go", 1)
-    hub.raise_event = AsyncMock(side_effect=InvalidOperationError("x"))
-    with pytest.raises(Exception, match="is gone"):
-        await client.raise_event("i", "go", 1)
-    with pytest.raises(ValueError, match="non-empty"):
-        await client.raise_event("i", "", 1)
-    request = func.HttpRequest("GET", "https://public.example/api/x", body=b"")
-    response = client.create_check_status_response(request, "i")
-    assert response.status_code == 202
-    assert response.headers["Location"].startswith("https://public.example/base/instances/i?taskHub=Hub")

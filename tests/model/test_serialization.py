@@ -102,3 +102,68 @@ def test_none_stays_absent_and_text_that_is_no_json_stays_text() -> None:
     assert decode_or_text("plain words") == "plain words"
     assert encode("é注", "x") == '"é注"'
     assert encode({"a": (1, 2)}, "x") == '{"a":[1,2]}'
+
+
+class Grumpy:
+    def to_json(self) -> Any:
+        raise KeyError("secret")
+
+    @staticmethod
+    def from_json(data: Any) -> Any:
+        raise KeyError("gone")
+
+
+class Nested:
+    def to_json(self) -> Any:
+        return [Nested()]
+
+
+def deep() -> Any:
+    value: Any = []
+    for _ in range(100_000):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        ([Grumpy()], r"\$\[0\]: Grumpy\.to_json raised KeyError\('secret'\)"),
+        (deep(), "it is nested too deeply"),
+        (Nested(), "it is nested too deeply"),
+    ],
+    ids=["to_json fails", "deep", "endless to_json"],
+)
+def test_values_that_break_the_encoder_are_told_too(value: Any, where: str) -> None:
+    with pytest.raises(SerializationError, match=f"^x cannot be written as JSON: {where}"):
+        encode(value, "x")
+
+
+def test_half_surrogates_are_escaped_because_no_storage_takes_them() -> None:
+    text = encode({"é": "\ud800"}, "x")
+    assert text.encode()
+    assert decode(text) == {"é": "\ud800"}
+
+
+def test_undecodable_input_is_passed_on_but_a_missing_class_is_an_error() -> None:
+    """python-api 9."""
+    assert decode_activity_input("[1,") == "[1,"
+    missing = '[{"__class__":"A","__module__":"not_imported_here","__data__":1}]'
+    with pytest.raises(ValueError, match="not_imported_here, which is not imported"):
+        decode_activity_input(missing)
+    assert decode_or_text(missing) == missing
+
+
+def test_a_from_json_that_fails_is_named() -> None:
+    with pytest.raises(ValueError, match=r"Grumpy\.from_json raised KeyError\('gone'\)"):
+        decode(json.dumps({"__class__": "Grumpy", "__module__": __name__, "__data__": 1}))
+
+
+def test_documents_that_only_look_like_envelopes_stay_documents() -> None:
+    for value in ({"__class__": "A"}, {"__class__": 1, "__module__": [], "__data__": 2}):
+        assert decode(json.dumps(value)) == value
+
+
+def test_text_that_is_no_json_is_shown_in_the_error() -> None:
+    with pytest.raises(ValueError, match="'plain words' is not JSON"):
+        decode("plain words")

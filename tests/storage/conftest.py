@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import pytest
 
 from durable_core.core.ticks import PER_SECOND
-from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.memory import MemoryStorage
 
@@ -29,6 +28,30 @@ class Provider:
         return f"{kind}{uuid.uuid4().hex[:12]}"
 
 
+@dataclass
+class MovableClock:
+    """Ticks of a service that stand still until a test moves them."""
+
+    now: int = EPOCH
+
+    def __call__(self) -> int:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += round(seconds * PER_SECOND)
+
+
+@pytest.fixture
+def clock() -> MovableClock:
+    return MovableClock()
+
+
+@pytest.fixture
+def storage(clock: MovableClock) -> MemoryStorage:
+    """The in-memory service, for what only it can show."""
+    return MemoryStorage(clock)
+
+
 @pytest.fixture(
     params=[
         "memory",
@@ -38,13 +61,15 @@ class Provider:
 )
 async def provider(request: pytest.FixtureRequest) -> AsyncIterator[Provider]:
     if request.param == "memory":
-        clock = [EPOCH]
+        clock = MovableClock()
 
         async def wait(seconds: float) -> None:
-            clock[0] += round(seconds * PER_SECOND)
+            clock.move(seconds)
 
-        yield Provider(MemoryStorage(lambda: clock[0]).account(), wait)
+        yield Provider(MemoryStorage(clock).account(), wait)
         return
+    from durable_core.storage.azure import open_account  # not needed for the in-memory runs
+
     settings = request.getfixturevalue("azurite").settings
     account = open_account(settings, hot=request.param == "azurite-hot")
     yield Provider(account, asyncio.sleep)

@@ -60,8 +60,12 @@ def test_default_names_are_made_fit(site: str, hub: str) -> None:
         ("a", 3826002220, 0, 12),
         ("instance-1", 4203887252, 0, 4),
         ("my-order-42", 1590524811, 3, 11),
+        ("0123456789abcdef0123456789abcdef", 2261798325, 1, 5),
+        ("f6ac7180e1ac41498e8afe327ee18518", 2612132303, 3, 15),
         ("f6ac7180e1ac41498e8afe327ee18518:3", 3959957908, 0, 4),
         ("@counter@key", 2315974266, 2, 10),
+        ("@Counter@key", 293405914, 2, 10),
+        ("@counter@mykey", 3429522944, 0, 0),
         ("Order/2024#7", 2841254838, 2, 6),
         ("Zürich-注文-1", 2292038023, 3, 7),
         ("😀", 866293256, 0, 8),
@@ -75,6 +79,7 @@ def test_the_hash_of_the_specification(instance_id: str, value: int, of_4: int, 
 
 def test_an_unpaired_surrogate_hashes_as_the_replacement_character() -> None:
     assert fnv1a("a\ud800b") == fnv1a("a\ufffdb")
+    assert fnv1a("\ud83d\ude00") == fnv1a("😀"), "two halves side by side are a pair"
 
 
 @pytest.mark.parametrize(

@@ -68,9 +68,21 @@ common = {"timestamp": moments, "event_id": st.integers(-1, 10_000), "is_played"
 tags = st.none() | st.dictionaries(texts.filter(lambda key: key != "$type"), texts, max_size=3)
 instances = st.builds(h.OrchestrationInstance, texts, optional_texts)
 traces = st.none() | st.builds(h.TraceContext, *[optional_texts] * 5)
-failures = st.none() | st.builds(
-    h.FailureDetails, optional_texts, optional_texts, optional_texts, st.none(), st.booleans(), st.none()
+free_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=5,
 )
+properties = st.none() | st.dictionaries(texts.filter(lambda key: key != "$type"), free_json, max_size=2)
+
+
+def _failure(inner: st.SearchStrategy[h.FailureDetails | None]) -> st.SearchStrategy[h.FailureDetails | None]:
+    return st.builds(h.FailureDetails, optional_texts, optional_texts, optional_texts, inner, st.booleans(), properties)
+
+
+failures = st.none() | _failure(st.none() | _failure(st.none()))
+reply = {"task_scheduled_id": st.integers(0, 9)}
+failed_reply = {**reply, "reason": optional_texts, "details": optional_texts, "failure_details": failures}
 travelling: st.SearchStrategy[h.HistoryEvent] = st.one_of(
     st.builds(
         h.ExecutionStarted,
@@ -99,14 +111,17 @@ travelling: st.SearchStrategy[h.HistoryEvent] = st.one_of(
         parent_trace_context=traces,
         tags=tags,
     ),
-    st.builds(h.TaskCompleted, **common, task_scheduled_id=st.integers(0, 9), result=optional_texts),
+    st.builds(h.TaskCompleted, **common, **reply, result=optional_texts),
+    st.builds(h.TaskFailed, **common, **failed_reply),
+    st.builds(h.SubOrchestrationInstanceCompleted, **common, **reply, result=optional_texts),
+    st.builds(h.SubOrchestrationInstanceFailed, **common, **failed_reply),
     st.builds(
-        h.TaskFailed,
+        h.ExecutionRewound,
         **common,
-        task_scheduled_id=st.integers(0, 9),
         reason=optional_texts,
-        details=optional_texts,
-        failure_details=failures,
+        parent_execution_id=optional_texts,
+        instance_id=optional_texts,
+        parent_trace_context=traces,
     ),
     st.builds(h.TimerFired, **common, timer_id=st.integers(0, 9), fire_at=moments),
     st.builds(h.EventRaised, **common, name=texts, input=optional_texts, parent_trace_context=traces),
@@ -147,6 +162,100 @@ def test_a_blob_reference_is_the_captured_shape() -> None:
         f'"TaskMessage":null,"CompressedBlobName":"{name}","SequenceNumber":0,"Sender":null,'
         '"SerializableTraceContext":null}'
     )
+
+
+EVENT = {"$type": "DurableTask.Core.History.TaskFailedEvent", "TaskScheduledId": 0, "Timestamp": "2026-01-01T00:00:00Z"}
+
+
+def document(event: dict[str, Any], **members: Any) -> str:
+    target = {"InstanceId": "i", "ExecutionId": None}
+    return json.dumps({"TaskMessage": {"Event": event, "OrchestrationInstance": target}, **members})
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (document({**EVENT, "Reason": {"a": 1}}), "Reason is an object, not text"),
+        (document({**EVENT, "Reason": 5}), "Reason is a number, not text"),
+        (document({**EVENT, "TaskScheduledId": None}), "member 'TaskScheduledId' is missing"),
+        (document({**EVENT, "TaskScheduledId": 7.9}), "TaskScheduledId is a number, not a whole number"),
+        (document({**EVENT, "EventId": 2**31}), "EventId does not fit 32 bits"),
+        (document({**EVENT, "IsPlayed": "false"}), "IsPlayed is text, not true or false"),
+        (document({**EVENT, "Timestamp": "0001-01-01T00:00:00+05:00"}), "Timestamp: .* outside the years 1 to 9999"),
+        (document({**EVENT, "Timestamp": "yesterday"}), "Timestamp: 'yesterday'"),
+        (document({**EVENT, "FailureDetails": []}), "FailureDetails is an array, not an object"),
+        (document({**EVENT, "$type": []}), r"\$type is an array, not text"),
+        (document({**EVENT, "$type": "DurableTask.Core.History.SurpriseEvent"}), "'Surprise' is no history event"),
+        (document(EVENT, CompressedBlobName={"a": 1}), "CompressedBlobName is an object"),
+        (document(EVENT, SequenceNumber=2**63), "SequenceNumber does not fit 64 bits"),
+        (document(EVENT, Sender=["i"]), "Sender is an array"),
+        (document(EVENT, Sender={"InstanceId": 5}), "InstanceId is a number"),
+        ('{"TaskMessage":null,"CompressedBlobName":""}', "neither a TaskMessage nor a CompressedBlobName"),
+    ],
+)
+def test_a_member_of_the_wrong_type_is_refused_by_name(body: str, said: str) -> None:
+    """Design rule 9: in a history row it would fail every try of the checkpoint instead."""
+    with pytest.raises(UndecodableMessageError, match=said):
+        decode(body)
+
+
+@pytest.mark.parametrize("levels", [65, 300, 900])
+def test_failures_nested_deeper_than_the_writers_can_go_are_refused(levels: int) -> None:
+    chain = '{"InnerFailure":' * levels + "null" + "}" * levels
+    nested = '{"Properties":{"a":' + "[" * levels + "]" * levels + "}}"
+    for details in (chain, nested):
+        with pytest.raises(UndecodableMessageError, match=r"nested more than 64 deep|recursion"):
+            decode(document({**EVENT, "FailureDetails": "@"}).replace('"@"', details))
+
+
+def test_failures_as_deep_as_allowed_are_written_again() -> None:
+    chain = '{"InnerFailure":' * 64 + "null" + "}" * 64
+    data = decode(document({**EVENT, "FailureDetails": "@"}).replace('"@"', chain))
+    assert decode(encode(data)) == data
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"__type": "TimerFiredEvent:#DurableTask.Core.History"},
+        {"$type": "DurableTask.Core.History.TimerFiredEvent, DurableTask.Core"},
+        {"EventType": 11},
+        {"EventType": "TimerFired"},
+    ],
+)
+def test_the_class_is_found_wherever_it_stands(event: dict[str, Any]) -> None:
+    """task-hub 3.2, 3.9; an offset is converted, missing members are default (0.2, 0.3)."""
+    body = document(
+        {**event, "TimerId": 1, "FireAt": "2026-01-01T05:00:00.5+05:00", "Timestamp": "2026-01-01T00:00:00Z"}
+    )
+    message = decode(body).task_message
+    assert message is not None
+    fired = message.event
+    assert isinstance(fired, h.TimerFired)
+    assert (fired.timer_id, fired.fire_at - fired.timestamp, fired.event_id) == (1, 5_000_000, h.NO_ID)
+
+
+def test_newtonsofts_escapes_and_nothing_more() -> None:
+    """task-hub 3.2; half a surrogate pair is escaped too, because neither UTF-8 nor XML can carry it."""
+    message = TaskMessage(
+        h.EventRaised(timestamp=0, name="n", input='é注😀"\\\n\t\x00\x1f\x7f\x85\u2028\u2029\ud800/'),
+        h.OrchestrationInstance("i"),
+    )
+    expected = '"é注😀\\"\\\\\\n\\t\\u0000\\u001f\x7f\\u0085\\u2028\\u2029\\ud800/"'
+    assert f'"Input":{expected}' in encode(MessageData("0", message, 1, CLIENT))
+
+
+def test_free_form_properties_are_escaped_like_texts() -> None:
+    failure = h.FailureDetails("T", "m", properties={"k": "é\u2028"})
+    message = TaskMessage(
+        h.TaskFailed(timestamp=0, task_scheduled_id=0, failure_details=failure), h.OrchestrationInstance("i")
+    )
+    assert '"Properties":{"k":"é\\u2028"}' in encode(MessageData("0", message, 1, CLIENT))
+
+
+def test_wrapped_base64_is_read() -> None:
+    _, _, text = message_texts()[0]
+    assert decode(base64.encodebytes(text.encode()).decode()) == decode(text)
 
 
 @pytest.mark.parametrize(

@@ -354,6 +354,28 @@ def test_a_request_that_hangs_does_not_cost_the_lease() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("delay", [number / 20 for number in range(2, 13)])
+def test_a_lease_that_ends_while_the_answer_to_its_renewal_is_on_the_way_is_taken_up_again(delay: float) -> None:
+    """Else the partition would be renewed for ever, and nobody would listen to it."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        hub = await group()
+        one = hub.join("one")
+
+        async def answer(call: StorageCall) -> None:
+            if 15 <= loop.time() < 36:
+                await loop.create_future()
+            elif loop.time() >= 36:
+                await asyncio.sleep(delay)
+
+        hub._answer = answer  # type: ignore[method-assign]
+        await asyncio.sleep(70)
+        assert one.listening == {0, 1, 2, 3}
+
+    run(main())
+
+
 def test_a_drain_that_hangs_holds_nobody_up_for_longer_than_a_minute() -> None:
     async def main() -> None:
         hub = await group()

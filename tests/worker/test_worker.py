@@ -353,8 +353,9 @@ def _target(instance_id: str) -> Any:
 
 def _terminated() -> Any:
     from durable_core.core.history import ExecutionTerminated
+    from durable_core.core.ticks import UNIX_EPOCH
 
-    return ExecutionTerminated(timestamp=1, input="never mind")
+    return ExecutionTerminated(timestamp=UNIX_EPOCH, input="never mind")
 
 
 def test_forced_replay_gives_the_same_results() -> None:

@@ -1,0 +1,111 @@
+"""The durable client of ``def`` functions: the same methods, blocking (python-api 2.8, 14.2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import azure.functions as func
+
+from durable_core.model.durable_client import DurableOrchestrationClient
+from durable_core.model.runtime import ClientProvider
+from durable_core.model.status import DurableOrchestrationStatus
+
+T = TypeVar("T")
+
+
+class SyncDurableFunctionsClient:
+    """``DurableOrchestrationClient`` for functions that run in a thread; arguments, results and errors are its.
+
+    A method called on the thread of a running event loop raises ``RuntimeError`` instead of blocking the loop.
+    """
+
+    def __init__(self, provider: ClientProvider) -> None:
+        self._client = DurableOrchestrationClient(provider)
+
+    @property
+    def task_hub_name(self) -> str:
+        """The task hub that this client talks to."""
+        return self._client.task_hub_name
+
+    def start_new(
+        self,
+        orchestration_function_name: str | Callable[..., Any],
+        instance_id: str | None = None,
+        client_input: Any = None,
+        version: str | None = None,
+    ) -> str:
+        """Start an instance and return its id."""
+        return _block(self._client.start_new(orchestration_function_name, instance_id, client_input, version))
+
+    def get_status(
+        self,
+        instance_id: str,
+        show_history: bool = False,
+        show_history_output: bool = False,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus:
+        """The instance's status; false, never None, if there is no such instance."""
+        return _block(self._client.get_status(instance_id, show_history, show_history_output, show_input))
+
+    def raise_event(
+        self,
+        instance_id: str,
+        event_name: str,
+        event_data: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+    ) -> None:
+        """Send an event to an instance."""
+        _block(self._client.raise_event(instance_id, event_name, event_data, task_hub_name, connection_name))
+
+    def terminate(self, instance_id: str, reason: str | None) -> None:
+        """End a live instance; one that has ended is left as it is."""
+        _block(self._client.terminate(instance_id, reason))
+
+    def suspend(self, instance_id: str, reason: str | None) -> None:
+        """Pause a live instance."""
+        _block(self._client.suspend(instance_id, reason))
+
+    def resume(self, instance_id: str, reason: str | None) -> None:
+        """Let a suspended instance go on."""
+        _block(self._client.resume(instance_id, reason))
+
+    def wait_for_completion_or_create_check_status_response(
+        self,
+        request: func.HttpRequest,
+        instance_id: str,
+        timeout_in_milliseconds: int = 10000,
+        retry_interval_in_milliseconds: int = 1000,
+    ) -> func.HttpResponse:
+        """Answer with the output if the instance ends in time, else with the check-status links (202)."""
+        return _block(
+            self._client.wait_for_completion_or_create_check_status_response(
+                request, instance_id, timeout_in_milliseconds, retry_interval_in_milliseconds
+            )
+        )
+
+    def create_check_status_response(self, request: func.HttpRequest, instance_id: str) -> func.HttpResponse:
+        """The 202 answer with the instance's management links."""
+        return self._client.create_check_status_response(request, instance_id)
+
+    def create_http_management_payload(self, instance_id: str) -> dict[str, str]:
+        """The instance's management links, as the host is configured."""
+        return self._client.create_http_management_payload(instance_id)
+
+    def get_client_response_links(self, request: func.HttpRequest | None, instance_id: str) -> dict[str, str]:
+        """The links with scheme and host of ``request``."""
+        return self._client.get_client_response_links(request, instance_id)
+
+
+def _block(work: Coroutine[Any, Any, T]) -> T:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    work.close()
+    raise RuntimeError(
+        "A blocking durable client was used on the thread of a running event loop, which it would stop; make the "
+        "function `async def` and await the methods of its DurableOrchestrationClient."
+    )

@@ -1,0 +1,139 @@
+"""What the table service accepts as a row (limits of the table service data model)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from durable_core.errors import InvalidRequestError
+from durable_core.storage.base import DateTime, Entity, Guid, Int64, Operation, Value
+
+_LARGEST_TEXT = 32 * 1024
+"""UTF-16 code units of a string property, that is 64 KiB."""
+_LARGEST_BINARY = 64 * 1024
+_LARGEST_KEY = 512
+"""UTF-16 code units, that is 1 KiB."""
+_LARGEST_ROW = 1024 * 1024
+_MOST_COLUMNS = 252
+"""Beside PartitionKey, RowKey and Timestamp."""
+_SURELY_SMALL = 15
+"""So many columns of 64 KiB stay below the limit of a row."""
+_LARGEST_TRANSACTION = 4 * 1024 * 1024
+_INT32, _INT64 = 2**31, 2**63
+_EARLIEST = "1601"
+
+_FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+_DATE = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,7})?Z", re.ASCII
+)
+
+
+def keys(entity: Entity, index: int | None = None) -> tuple[str, str]:
+    """Partition key and row key of an entity.
+
+    Raises:
+        InvalidRequestError: one is missing, too long, or has a character that keys must not have (task-hub 4.1).
+    """
+    partition_key, row_key = entity.get("PartitionKey"), entity.get("RowKey")
+    if not isinstance(partition_key, str) or not isinstance(row_key, str):
+        raise _refused("a row needs texts as PartitionKey and RowKey", "PropertiesNeedValue", index)
+    for key in (partition_key, row_key):
+        trouble = _trouble_of_key(key)
+        if trouble is not None:
+            raise _refused(*trouble, index)
+    return partition_key, row_key
+
+
+@lru_cache(maxsize=4096)
+def _trouble_of_key(key: str) -> tuple[str, str] | None:
+    if _FORBIDDEN.search(key):
+        return f"key {key!r} has one of the characters / \\ # ? or a control character", "InvalidInput"
+    if _utf16_units(key) > _LARGEST_KEY:
+        return f"key {key[:40]!r}… is larger than 1 KiB", "KeyValueTooLarge"
+    return None
+
+
+def accepted(entity: Entity, index: int | None = None) -> dict[str, Value]:
+    """The properties that a write sends, without those that are None.
+
+    Raises:
+        InvalidRequestError: a property that the service does not take; ``index`` goes into the error.
+        TypeError: a value of a type that no table can keep.
+    """
+    values: dict[str, Value] = {}
+    for name, value in entity.items():
+        if value is None:
+            continue
+        kind = type(value)
+        if kind is str:
+            if len(value) > _LARGEST_TEXT // 2 and _utf16_units(value) > _LARGEST_TEXT:  # type: ignore[arg-type]
+                raise _refused(f"property {name} is larger than 64 KiB", "PropertyValueTooLarge", index)
+        elif kind is not bool and kind is not Guid:
+            _check_other(name, value, index)
+        values[name] = value
+    return values
+
+
+def _check_other(name: str, value: Value, index: int | None) -> None:
+    if isinstance(value, DateTime):
+        if _DATE.fullmatch(value) is None:
+            raise _refused(f"property {name} is no UTC time: {value!r}", "InvalidInput", index)
+        if value < _EARLIEST:
+            raise _refused(f"property {name} is before the year {_EARLIEST}: {value}", "OutOfRangeInput", index)
+    elif isinstance(value, int):
+        limit = _INT64 if isinstance(value, Int64) else _INT32
+        if not -limit <= value < limit:
+            bits = 64 if isinstance(value, Int64) else 32
+            raise _refused(f"property {name} does not fit {bits} bits: {int(value)}", "InvalidInput", index)
+    elif isinstance(value, bytes):
+        if len(value) > _LARGEST_BINARY:
+            raise _refused(f"property {name} is larger than 64 KiB", "PropertyValueTooLarge", index)
+    elif not isinstance(value, float):
+        raise TypeError(f"column {name} holds a {type(value).__name__}, which a table cannot keep")
+
+
+def check_whole(values: dict[str, Value], index: int | None = None) -> None:
+    """The limits of a row as it would be stored.
+
+    Raises:
+        InvalidRequestError: too many columns, or more than 1 MiB.
+    """
+    if len(values) <= _SURELY_SMALL:
+        return
+    columns = len(values.keys() - {"PartitionKey", "RowKey", "Timestamp"})
+    if columns > _MOST_COLUMNS:
+        raise _refused(f"a row of {columns} columns; {_MOST_COLUMNS} are allowed", "TooManyProperties", index)
+    if sum(8 + 2 * len(name) + _size(value) for name, value in values.items()) > _LARGEST_ROW:
+        raise _refused("a row is larger than 1 MiB", "EntityTooLarge", index)
+
+
+def _size(value: Value) -> int:
+    if type(value) is str:
+        return 2 * _utf16_units(value) + 4
+    return len(value) + 4 if isinstance(value, bytes) else 16
+
+
+def check_transaction_size(operations: Sequence[Operation]) -> None:
+    """Refuse a transaction whose values alone are larger than a request may be.
+
+    Raises:
+        InvalidRequestError: more than 4 MiB.
+    """
+    size = 0
+    for operation in operations:
+        for value in operation.entity.values():
+            if isinstance(value, str):
+                size += len(value) if value.isascii() else len(value.encode())
+            elif isinstance(value, bytes):
+                size += len(value) * 4 // 3
+    if size > _LARGEST_TRANSACTION:
+        raise InvalidRequestError("a transaction is larger than 4 MiB", status=413, code="RequestBodyTooLarge")
+
+
+def _utf16_units(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def _refused(text: str, code: str, index: int | None) -> InvalidRequestError:
+    return InvalidRequestError(text, status=400, code=code, index=index)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from durable_core.model.app import Blueprint, DFApp
     from durable_core.model.context import DurableOrchestrationContext
     from durable_core.model.durable_client import DurableOrchestrationClient
+    from durable_core.model.retry import RetryOptions, RetryPolicy
     from durable_core.model.status import DurableOrchestrationStatus, OrchestrationRuntimeStatus
     from durable_core.model.sync_client import SyncDurableFunctionsClient
 
@@ -26,6 +27,8 @@ __all__ = [
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
     "OrchestrationRuntimeStatus",
+    "RetryOptions",
+    "RetryPolicy",
     "SyncDurableFunctionsClient",
     "TaskBase",
     "TaskFailedError",
@@ -41,6 +44,8 @@ _HOMES = {
     "DurableOrchestrationContext": "model.context",
     "DurableOrchestrationStatus": "model.status",
     "OrchestrationRuntimeStatus": "model.status",
+    "RetryOptions": "model.retry",
+    "RetryPolicy": "model.retry",
     "SyncDurableFunctionsClient": "model.sync_client",
     "TaskBase": "core.tasks",
     "TaskFailedError": "core.failures",

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from durable_core.core.decisions import Complete, CreateTimer, Decision, ScheduleTask
+from durable_core.core.decisions import (
+    Complete,
+    CreateTimer,
+    Decision,
+    ScheduleTask,
+    SendEvent,
+    StartSubOrchestration,
+)
 from durable_core.core.history import (
     EventSent,
     HistoryEvent,
@@ -34,14 +41,20 @@ class _Kind:
 _KINDS: dict[type[HistoryEvent], _Kind] = {
     TaskScheduled: _Kind(ScheduleTask, "an activity task", "ScheduleTaskOrchestratorAction"),
     TimerCreated: _Kind(CreateTimer, "a timer task", "CreateTimerOrchestratorAction"),
-    SubOrchestrationInstanceCreated: _Kind(Decision, "a sub-orchestration task", "CreateSubOrchestrationAction"),
-    EventSent: _Kind(Decision, "a send event task", "SendEventOrchestratorAction"),
+    SubOrchestrationInstanceCreated: _Kind(
+        StartSubOrchestration, "a sub-orchestration task", "CreateSubOrchestrationAction"
+    ),
+    EventSent: _Kind(SendEvent, "a send event task", "SendEventOrchestratorAction"),
 }
 _ACTIONS: dict[type[Decision], str] = {
     ScheduleTask: "ScheduleTaskOrchestratorAction",
     CreateTimer: "CreateTimerOrchestratorAction",
+    StartSubOrchestration: "CreateSubOrchestrationAction",
+    SendEvent: "SendEventOrchestratorAction",
     Complete: "OrchestrationCompleteOrchestratorAction",
 }
+
+_NAMED = (ScheduleTask, StartSubOrchestration, SendEvent)
 
 
 def mismatch(event: HistoryEvent, decision: Decision | None, *, function: str, position: int) -> str | None:
@@ -61,7 +74,7 @@ def mismatch(event: HistoryEvent, decision: Decision | None, *, function: str, p
         instead = "has not scheduled this task"
     elif type(decision) is not kind.decision:
         instead = f"instead produced a {_ACTIONS[type(decision)]} action with this sequence number"
-    elif isinstance(decision, ScheduleTask) and not _same_name(name, decision.name):
+    elif isinstance(decision, _NAMED) and not _same_name(name, decision.name):
         instead = f"instead scheduled {kind.phrase} named '{decision.name}' with this sequence number"
     else:
         return None
@@ -85,6 +98,10 @@ def _same_name(recorded: str | None, decided: str) -> bool:
 def _describe(decision: Decision) -> str:
     if isinstance(decision, ScheduleTask):
         return f"a call of activity '{decision.name}'"
+    if isinstance(decision, StartSubOrchestration):
+        return f"a call of sub-orchestrator '{decision.name}'"
+    if isinstance(decision, SendEvent):
+        return f"an event '{decision.name}' for instance '{decision.instance_id}'"
     if isinstance(decision, CreateTimer):
         return "a timer"
     return "the end of the orchestration"

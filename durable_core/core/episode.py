@@ -6,31 +6,45 @@ to 3.6).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from durable_core.core.decisions import Complete, CreateTimer, Decision, ScheduleTask
+from durable_core.core.decisions import (
+    Complete,
+    CreateTimer,
+    Decision,
+    ScheduleTask,
+    SendEvent,
+    StartSubOrchestration,
+)
+from durable_core.core.determinism import SPLIT_TIMER_ID
 from durable_core.core.history import (
     FIRE_AND_FORGET,
     NO_ID,
+    EventRaised,
+    EventSent,
     ExecutionCompleted,
     ExecutionStarted,
+    FailureDetails,
     GenericEvent,
     HistoryEvent,
     OrchestrationInstance,
     OrchestrationStatus,
     OrchestratorCompleted,
     OrchestratorStarted,
+    ParentInstance,
     SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
     TaskScheduled,
     TimerCreated,
     TimerFired,
 )
+from durable_core.core.ids import child_execution_id, next_execution_id
 from durable_core.core.messages import TaskMessage
 from durable_core.core.replay import OrchestrationRun, Orchestrator
-from durable_core.core.state import RuntimeState, settled_id
+from durable_core.core.state import RuntimeState, is_answered, settled_id
 
 
 class Verdict(Enum):
@@ -90,16 +104,43 @@ class Episode:
     """The outcome of one episode, not yet committed.
 
     Attributes:
-        events: rows to append, from OrchestratorStarted to OrchestratorCompleted.
+        state: the generation to go on with.
+        first: position in it of ``events[0]``; 0 also when the generation is a new one, which replaces the old.
+        events: rows to write, from OrchestratorStarted to OrchestratorCompleted.
         outgoing: messages to send before the rows are written.
-        number: 1 for the first episode of the generation.
+        number: of the episode within the generation that it began with, from 1.
         custom_status: JSON text after the episode, None if there is none.
     """
 
+    state: RuntimeState = field(compare=False)
+    first: int
     events: Sequence[HistoryEvent]
     outgoing: Sequence[Outgoing]
     number: int
     custom_status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeRules:
+    """What a worker's settings say about episodes.
+
+    Attributes:
+        store_inputs: keep inputs of activities and children in history (``storeInputsInOrchestrationHistory``).
+        default_version: version of children whose call names none.
+        accepts: may a generation of this version run here? (semantics 3.12)
+        generations: how many times one episode may continue as new before it is committed.
+    """
+
+    store_inputs: bool = False
+    default_version: str = ""
+    accepts: Callable[[str | None], bool] = lambda version: True
+    generations: int = 20
+
+
+DEFAULT_RULES = EpisodeRules()
+
+_MOST_CARRIED = 90
+"""Events that a new generation takes along in the one transaction that begins it."""
 
 
 def run_episode(
@@ -109,35 +150,119 @@ def run_episode(
     received: Sequence[HistoryEvent],
     *,
     now: int,
-    store_inputs: bool = False,
-) -> tuple[Episode, OrchestrationRun]:
+    rules: EpisodeRules = DEFAULT_RULES,
+) -> tuple[Episode, OrchestrationRun | None]:
     """Run the orchestrator on ``received`` events; ``state`` grows by the episode's events.
+
+    Generations that continue as new run on at once; only the last one is written (task-hub 6.9).
 
     Args:
         state: the generation so far; must contain, or receive, its start.
         run: the waiting execution of this state from an earlier episode, None to replay it.
         received: events of accepted messages, the start first if there is one.
         now: ticks; raised if needed so that the orchestrator's clock never stands still between episodes.
-        store_inputs: keep activity inputs in history (host.json ``storeInputsInOrchestrationHistory``).
 
     Returns:
-        The episode, and the execution to resume next time.
+        The episode, and the execution to resume next time (None: replay it).
     """
     now = max(now, state.last_started + 1)
     if run is None:
         run = OrchestrationRun(orchestrator, state.events)
-        run.feed(state.events, replaying=True)
+        run.feed(state.events, replaying=not _never_ran(state))
     first = len(state.events)
     fresh: list[HistoryEvent] = [OrchestratorStarted(timestamp=now), *(_played(event) for event in received)]
     state.extend(fresh)
     run.feed(fresh, replaying=False)
-    assert state.started is not None, "the caller never runs an episode without a start"
     outgoing: list[Outgoing] = []
+    number = state.episodes
+    generations = 0
+    next_start = _decide(state, run, outgoing, now, rules)
+    while next_start is not None:
+        now += 1
+        status = run.custom_status
+        state, first = _next_generation(next_start, now), 0
+        run = OrchestrationRun(orchestrator, state.events)
+        run.custom_status = status
+        generations += 1
+        if generations >= rules.generations or not rules.accepts(next_start.started.version):
+            _break_off(state, outgoing, now)
+            return Episode(state, first, state.events, outgoing, number, status), None
+        run.feed(state.events, replaying=False)
+        next_start = _decide(state, run, outgoing, now, rules)
+    if not isinstance(state.events[-1], OrchestratorCompleted):
+        state.add(OrchestratorCompleted(timestamp=now))
+    return Episode(state, first, state.events[first:], outgoing, number, run.custom_status), run
+
+
+@dataclass(frozen=True, slots=True)
+class _NextStart:
+    started: ExecutionStarted
+    carried: Sequence[HistoryEvent]
+
+
+def _decide(
+    state: RuntimeState, run: OrchestrationRun, outgoing: list[Outgoing], now: int, rules: EpisodeRules
+) -> _NextStart | None:
+    """Record what the code decided; returns the start of the next generation if it continues as new."""
+    started = state.started
+    assert started is not None, "the caller never runs an episode without a start"
     for decision in run.take_decisions():
-        state.add(_record(decision, now, store_inputs))
-        outgoing.extend(_messages(decision, state.started, now))
+        if isinstance(decision, Complete) and decision.status is OrchestrationStatus.ContinuedAsNew:
+            return _next_start(started, decision, outgoing, now)
+        if isinstance(decision, StartSubOrchestration) and decision.version is None:
+            decision.version = rules.default_version
+        state.add(_record(decision, now, rules.store_inputs))
+        outgoing.extend(_messages(decision, started, now))
+    return None
+
+
+def _next_start(started: ExecutionStarted, decision: Complete, outgoing: list[Outgoing], now: int) -> _NextStart:
+    instance = OrchestrationInstance(
+        started.instance.instance_id, next_execution_id(started.instance.execution_id or "")
+    )
+    for event in decision.carried[_MOST_CARRIED:]:
+        # The rest would not fit the transaction that replaces the old generation, and a crash behind it must not lose
+        # them: they travel by queue. If this episode is repeated, the old generation knows them as duplicates.
+        outgoing.append(Outgoing(TaskMessage(replace(event, is_played=False), replace(instance, execution_id=None))))
+    return _NextStart(
+        ExecutionStarted(
+            timestamp=now,
+            is_played=True,
+            instance=instance,
+            name=started.name,
+            version=started.version if decision.version is None else decision.version,
+            input=decision.result,
+            parent=started.parent,
+            tags=started.tags,
+            correlation=started.correlation,
+            parent_trace_context=started.parent_trace_context,
+        ),
+        decision.carried[:_MOST_CARRIED],
+    )
+
+
+def _next_generation(start: _NextStart, now: int) -> RuntimeState:
+    return RuntimeState(
+        (
+            OrchestratorStarted(timestamp=now),
+            start.started,
+            *(_played(event) for event in start.carried),
+            OrchestratorCompleted(timestamp=now, is_played=True),
+        )
+    )
+
+
+def _break_off(state: RuntimeState, outgoing: list[Outgoing], now: int) -> None:
+    """Commit a generation that has not run yet; a timer that no code sees wakes it (behaviours 26, 34)."""
+    assert state.started is not None
+    state.add(TimerCreated(timestamp=now, event_id=SPLIT_TIMER_ID, fire_at=now))
     state.add(OrchestratorCompleted(timestamp=now))
-    return Episode(state.events[first:], outgoing, state.episodes, run.custom_status), run
+    fired = TimerFired(timestamp=now, timer_id=SPLIT_TIMER_ID, fire_at=now)
+    outgoing.append(Outgoing(TaskMessage(fired, state.started.instance)))
+
+
+def _never_ran(state: RuntimeState) -> bool:
+    return state.episodes == 1 and state.has_scheduled(SPLIT_TIMER_ID)
 
 
 def _played(event: HistoryEvent) -> HistoryEvent:
@@ -155,9 +280,36 @@ def _record(decision: Decision, now: int, store_inputs: bool) -> HistoryEvent:
         )
     if isinstance(decision, CreateTimer):
         return TimerCreated(timestamp=now, event_id=decision.id, fire_at=decision.fire_at)
+    if isinstance(decision, StartSubOrchestration):
+        return SubOrchestrationInstanceCreated(
+            timestamp=now,
+            event_id=decision.id,
+            name=decision.name,
+            version=decision.version,
+            instance_id=decision.instance_id,
+            input=decision.input if store_inputs else None,
+            tags=_DETACHED if decision.is_detached else None,
+        )
+    if isinstance(decision, SendEvent):
+        return EventSent(
+            timestamp=now,
+            event_id=decision.id,
+            instance_id=decision.instance_id,
+            name=decision.name,
+            input=decision.input,
+        )
     if isinstance(decision, Complete):
-        return ExecutionCompleted(timestamp=now, event_id=decision.id, status=decision.status, result=decision.result)
+        return ExecutionCompleted(
+            timestamp=now,
+            event_id=decision.id,
+            status=decision.status,
+            result=decision.result,
+            failure_details=decision.failure_details,
+        )
     raise NotImplementedError(f"no history event records a {type(decision).__name__}")
+
+
+_DETACHED = {FIRE_AND_FORGET: ""}
 
 
 def _messages(decision: Decision, started: ExecutionStarted, now: int) -> Sequence[Outgoing]:
@@ -169,14 +321,40 @@ def _messages(decision: Decision, started: ExecutionStarted, now: int) -> Sequen
             name=decision.name,
             version=decision.version,
             input=decision.input,
+            tags=decision.tags,
         )
         return [Outgoing(TaskMessage(event, target, started.tags or {}))]
     if isinstance(decision, CreateTimer):
         fired = TimerFired(timestamp=now, timer_id=decision.id, fire_at=decision.fire_at)
         return [Outgoing(TaskMessage(fired, target), due=decision.fire_at)]
-    if isinstance(decision, Complete) and started.parent is not None and FIRE_AND_FORGET not in (started.tags or {}):
+    if isinstance(decision, StartSubOrchestration):
+        return [Outgoing(_start_of_child(decision, started, now))]
+    if isinstance(decision, SendEvent):
+        raised = EventRaised(timestamp=now, name=decision.name, input=decision.input)
+        return [Outgoing(TaskMessage(raised, OrchestrationInstance(decision.instance_id)), due=decision.due)]
+    if isinstance(decision, Complete) and started.parent is not None and is_answered(started):
         return [Outgoing(_answer_to_parent(decision, started.parent.instance, started.parent.task_schedule_id, now))]
     return []
+
+
+def _start_of_child(decision: StartSubOrchestration, started: ExecutionStarted, now: int) -> TaskMessage:
+    """The start of a child: the parent's tags go along, the mark of a detached one is never inherited."""
+    parent = started.instance
+    tags = {key: value for key, value in (started.tags or {}).items() if key != FIRE_AND_FORGET}
+    if decision.is_detached:
+        tags.update(_DETACHED)
+    event = ExecutionStarted(
+        timestamp=now,
+        instance=OrchestrationInstance(
+            decision.instance_id, child_execution_id(parent.execution_id or "", decision.id)
+        ),
+        name=decision.name,
+        version=decision.version,
+        input=decision.input,
+        parent=ParentInstance(started.name, parent, decision.id, started.version),
+        tags=tags or None,
+    )
+    return TaskMessage(event, event.instance, started.tags or {})
 
 
 def _answer_to_parent(decision: Complete, parent: OrchestrationInstance, task_id: int, now: int) -> TaskMessage:
@@ -184,7 +362,12 @@ def _answer_to_parent(decision: Complete, parent: OrchestrationInstance, task_id
     if decision.status is OrchestrationStatus.Completed:
         event = SubOrchestrationInstanceCompleted(timestamp=now, task_scheduled_id=task_id, result=decision.result)
     else:
-        event = SubOrchestrationInstanceFailed(timestamp=now, task_scheduled_id=task_id, reason=decision.result)
+        event = SubOrchestrationInstanceFailed(
+            timestamp=now,
+            task_scheduled_id=task_id,
+            reason=decision.result,
+            failure_details=decision.failure_details,
+        )
     return TaskMessage(event, parent)
 
 
@@ -193,13 +376,23 @@ def order_received(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
     return sorted(events, key=lambda event: not isinstance(event, ExecutionStarted))
 
 
-def reject(state: RuntimeState, received: Sequence[HistoryEvent], text: str, *, now: int) -> Sequence[HistoryEvent]:
-    """Rows of an episode that fails without running any code, e.g. because the function does not exist."""
+def reject(
+    state: RuntimeState,
+    received: Sequence[HistoryEvent],
+    text: str | None,
+    *,
+    now: int,
+    failure_details: FailureDetails | None = None,
+) -> Episode:
+    """An episode that fails without running any code, e.g. because the function does not exist."""
     now = max(now, state.last_started + 1)
+    first = len(state.events)
     decided = sum(1 for event in state.events if event.event_id != NO_ID)
-    return [
-        OrchestratorStarted(timestamp=now),
-        *(_played(event) for event in received),
-        ExecutionCompleted(timestamp=now, event_id=decided, status=OrchestrationStatus.Failed, result=text),
-        OrchestratorCompleted(timestamp=now),
-    ]
+    state.add(OrchestratorStarted(timestamp=now))
+    state.extend(_played(event) for event in received)
+    assert state.started is not None, "the caller never rejects without a start"
+    end = Complete(decided, OrchestrationStatus.Failed, text, failure_details)
+    state.add(_record(end, now, False))
+    outgoing = _messages(end, state.started, now)
+    state.add(OrchestratorCompleted(timestamp=now))
+    return Episode(state, first, state.events[first:], outgoing, state.episodes, None)

@@ -13,3 +13,8 @@ class TaskFailedError(Exception):
         self.reason = reason
         self.details = details
         self.failure_details = failure_details
+
+    @property
+    def is_non_retriable(self) -> bool:
+        """Whoever failed says that trying again is no use (behaviour 74)."""
+        return self.failure_details is not None and self.failure_details.is_non_retriable

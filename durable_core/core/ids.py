@@ -37,6 +37,21 @@ def validate_instance_id(instance_id: str) -> None:
             raise ValueError("Orchestration instance ids must be valid Unicode text.")
 
 
+def validate_child_id(instance_id: str, parent_id: str, grandparent_id: str | None) -> None:
+    """Check the id that an orchestrator gives to a child (semantics 3.7, behaviour 41).
+
+    Raises:
+        ValueError: it is the caller's own or its parent's id, or an entity's.
+    """
+    if instance_id.startswith("@"):
+        raise ValueError(
+            f"The child's instance id '{instance_id}' must not start with '@'; such ids belong to entities."
+        )
+    for taken, whose in ((parent_id, "calling orchestration"), (grandparent_id, "calling orchestration's parent")):
+        if taken is not None and instance_id.casefold() == taken.casefold():
+            raise ValueError(f"The child's instance id '{instance_id}' must not be that of the {whose}.")
+
+
 def new_uuid(instance_id: str, now: datetime, number: int) -> str:
     """The Python SDK's ``context.new_uuid()``."""
     name = f"{instance_id}_{now.strftime('%Y-%m-%dT%H:%M:%S.%fZ')}_{number}"
@@ -51,3 +66,16 @@ def new_guid(instance_id: str, now: datetime, number: int) -> uuid.UUID:
 def dotnet_guid(instance_id: str, now_text: str, number: int) -> uuid.UUID:
     """.NET's deterministic GUID; ``now_text`` is the round-trip form with seven digits and ``Z``."""
     return uuid.uuid5(_DOTNET_NAMESPACE, f"{instance_id}_{now_text}_{number}")
+
+
+_EXECUTIONS = uuid.UUID("b6f3a1de-5f0c-5f43-9d4e-0f6d3c8b7a21")
+
+
+def child_execution_id(execution_id: str, task_id: int) -> str:
+    """Execution id of the child that task ``task_id`` starts: the same however often the episode is repeated."""
+    return uuid.uuid5(_EXECUTIONS, f"{execution_id}:{task_id}").hex
+
+
+def next_execution_id(execution_id: str) -> str:
+    """Execution id of the generation that follows ``execution_id``, the same however often the episode is repeated."""
+    return uuid.uuid5(_EXECUTIONS, f"{execution_id}:next").hex

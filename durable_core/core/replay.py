@@ -10,11 +10,18 @@ from __future__ import annotations
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from durable_core.core.decisions import Complete, CreateTimer, Decision, ScheduleTask
+from durable_core.core.decisions import (
+    Complete,
+    CreateTimer,
+    Decision,
+    ScheduleTask,
+    SendEvent,
+    StartSubOrchestration,
+)
 from durable_core.core.determinism import SPLIT_TIMER_ID, mismatch
 from durable_core.core.failures import TaskFailedError
 from durable_core.core.history import (
@@ -36,15 +43,30 @@ from durable_core.core.history import (
     TimerCreated,
     TimerFired,
 )
+from durable_core.core.retry import RetryableTask, RetryPolicy
 from durable_core.core.tasks import AtomicTask, TaskBase, TaskState, TimerTask
+from durable_core.core.ticks import PER_SECOND
 
 Decode = Callable[[str | None], Any]
 """Turns the JSON text of a result or event into the value that the orchestrator sees."""
 
 logger = logging.getLogger("durable_core.replay")
 
+LONGEST_TIMER = 6 * 86_400 * PER_SECOND
+"""Ticks; a timer further ahead is made of shorter ones (semantics 6.2)."""
+TIMER_STEP = 3 * 86_400 * PER_SECOND
+
 _RUNNING = TaskState.RUNNING
 _SUCCEEDED = TaskState.SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True)
+class _Continuation:
+    """What ``continue_as_new`` was called with."""
+
+    input: str | None
+    keep_events: bool
+    version: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +113,8 @@ class OrchestrationRun:
         self._pending: dict[int, Decision] = {}
         self._open: dict[int, tuple[TaskBase, Decode | None]] = {}
         self._waiters: dict[str, deque[tuple[TaskBase, Decode]]] = {}
-        self._buffered: dict[str, deque[str | None]] = {}
+        self._buffered: dict[str, deque[tuple[int, EventRaised]]] = {}
+        self._continuation: _Continuation | None = None
         self._held_back: list[HistoryEvent] = []
         self._is_complete = False
         self._is_terminated = False
@@ -127,6 +150,11 @@ class OrchestrationRun:
         """Decisions by id that no event has confirmed and nobody has taken."""
         return self._pending
 
+    @property
+    def will_continue_as_new(self) -> bool:
+        """``continue_as_new`` has been called in this generation."""
+        return self._continuation is not None
+
     def take_decisions(self) -> list[Decision]:
         """Decisions that no event has confirmed, by ascending id; none while suspended (semantics 3.11).
 
@@ -136,7 +164,17 @@ class OrchestrationRun:
             return []
         decisions = list(self._pending.values())
         self._pending.clear()
+        continuation = self._continuation
+        last = decisions[-1] if decisions else None
+        if continuation and isinstance(last, Complete) and last.status is OrchestrationStatus.ContinuedAsNew:
+            last.carried = self._unconsumed() if continuation.keep_events else ()
+            last.version = continuation.version
         return decisions
+
+    def _unconsumed(self) -> list[HistoryEvent]:
+        """Events that no wait has taken, in order of arrival."""
+        waiting = [entry for queue in self._buffered.values() for entry in queue]
+        return [event for _, event in sorted(waiting, key=lambda entry: entry[0])]
 
     def close(self) -> None:
         """Let the user's generator go; its ``finally`` blocks run, but decide nothing any more."""
@@ -163,19 +201,77 @@ class OrchestrationRun:
         self._guids = number + 1
         return number
 
-    def call_activity(self, name: str, input: str | None, decode: Decode) -> TaskBase:
+    def call_activity(
+        self, name: str, input: str | None, decode: Decode, *, tags: Mapping[str, str] | None = None
+    ) -> TaskBase:
         """Schedule an activity now; ``input`` is the JSON text that goes into its message."""
         task = AtomicTask(self._next_id)
-        if not self._is_complete:
-            self._decide(ScheduleTask(self._next_id, name, input), task, decode)
+        self._decide(ScheduleTask(self._next_id, name, input, tags=tags), task, decode)
         return task
 
-    def create_timer(self, fire_at: int) -> TimerTask:
-        """Create a timer that fires at ``fire_at`` ticks, at once when that is past."""
-        task = TimerTask(self._next_id, fire_at)
-        if not self._is_complete:
-            self._decide(CreateTimer(self._next_id, fire_at), task, None)
+    def call_sub_orchestration(
+        self,
+        name: str,
+        input: str | None,
+        decode: Decode,
+        *,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> TaskBase:
+        """Start a child orchestration now; the task settles when it ends (semantics 3.7).
+
+        Args:
+            instance_id: of the child; ``{execution id}:{task id}`` if None or blank (behaviour 40).
+            version: of the child, None for the default.
+        """
+        task = AtomicTask(self._next_id)
+        self._decide(self._child(name, input, instance_id, version), task, decode)
         return task
+
+    def start_orchestration(
+        self, name: str, input: str | None, *, instance_id: str | None = None, version: str | None = None
+    ) -> str:
+        """Start an orchestration that never reports back, and return its instance id (behaviour 42)."""
+        decision = self._child(name, input, instance_id, version)
+        decision.is_detached = True
+        self._decide(decision, None, None)
+        return decision.instance_id
+
+    def _child(
+        self, name: str, input: str | None, instance_id: str | None, version: str | None
+    ) -> StartSubOrchestration:
+        if not instance_id or instance_id.isspace():
+            instance_id = f"{self.execution_id}:{self._next_id}"
+        return StartSubOrchestration(self._next_id, name, instance_id, input, version)
+
+    def call_with_retry(self, policy: RetryPolicy, call: Callable[[], TaskBase]) -> RetryableTask:
+        """Make ``call``, which schedules one attempt, until it succeeds or ``policy`` gives up (semantics 5.2)."""
+        return RetryableTask(policy, call, self.create_timer, lambda: self.current_time)
+
+    def send_event(self, instance_id: str, name: str, input: str | None, *, due: int | None = None) -> None:
+        """Send an external event to another instance; nobody tells whether it exists (semantics 7.3).
+
+        Args:
+            due: ticks before which the event is not visible, None for at once.
+        """
+        self._decide(SendEvent(self._next_id, instance_id, name, input, due), None, None)
+
+    def create_timer(self, fire_at: int) -> TimerTask:
+        """Create a timer that fires at ``fire_at`` ticks, at once when that is past.
+
+        One that is more than six days ahead is made of shorter timers, each under an id of its own (behaviour 79).
+        """
+        task = TimerTask(self._next_id, fire_at)
+        if fire_at - self.current_time > LONGEST_TIMER:
+            task.is_split = True
+        self._next_timer(task)
+        return task
+
+    def _next_timer(self, task: TimerTask) -> None:
+        fire_at = task.fire_at
+        if task.is_split and fire_at - self.current_time >= TIMER_STEP:
+            fire_at = self.current_time + TIMER_STEP
+        self._decide(CreateTimer(self._next_id, fire_at), task, None)
 
     def wait_for_event(self, name: str, decode: Decode) -> TaskBase:
         """Wait for an external event of exactly this name; events and waiters pair first in, first out.
@@ -185,16 +281,28 @@ class OrchestrationRun:
         task = AtomicTask(name)
         buffered = self._buffered.get(name)
         if buffered:
-            _succeed(task, decode, buffered.popleft())
+            _succeed(task, decode, buffered.popleft()[1].input)
         else:
             self._waiters.setdefault(name, deque()).append((task, decode))
         return task
 
+    def continue_as_new(self, input: str | None, *, keep_events: bool = True, version: str | None = None) -> None:
+        """End this generation when the function returns or yields again, and begin the next with ``input``.
+
+        Args:
+            keep_events: events that no wait has taken go with it.
+            version: of the next generation, None for the same.
+        """
+        self._continuation = _Continuation(input, keep_events, version)
+
     # ---- events ----------------------------------------------------------------------------------------------------
 
-    def _decide(self, decision: Decision, task: TaskBase, decode: Decode | None) -> None:
+    def _decide(self, decision: Decision, task: TaskBase | None, decode: Decode | None) -> None:
+        if self._is_complete or self._continuation is not None:
+            return  # the code is over: what it still asks for, in a ``finally`` block say, is not carried out
         self._pending[decision.id] = decision
-        self._open[decision.id] = (task, decode)
+        if task is not None:
+            self._open[decision.id] = (task, decode)
         self._next_id = decision.id + 1
 
     def _start(self, event: ExecutionStarted) -> None:
@@ -257,9 +365,14 @@ class OrchestrationRun:
         entry = self._open.pop(event.timer_id, None)
         if entry is not None:
             timer = entry[0]
-            if not (isinstance(timer, TimerTask) and timer.is_cancelled):
-                timer.succeed(None)
-                self._resume()
+            assert isinstance(timer, TimerTask)
+            if timer.is_cancelled:
+                return
+            if timer.is_split and timer.fire_at > event.fire_at:
+                self._next_timer(timer)
+                return
+            timer.succeed(None)
+            self._resume()
 
     def _event_raised(self, event: EventRaised) -> None:
         waiters = self._waiters.get(event.name)
@@ -268,15 +381,21 @@ class OrchestrationRun:
             _succeed(task, decode, event.input)
             self._resume()
         else:
-            self._buffered.setdefault(event.name, deque()).append(event.input)
+            self._buffered.setdefault(event.name, deque()).append((self._position, event))
 
     def _terminate(self, event: ExecutionTerminated) -> None:
-        if self.is_suspended:
+        if self.is_suspended or self._is_continuing():
+            self._next_id = min(self._pending, default=self._next_id)
             self._pending.clear()
             self._is_complete = False
+            self._continuation = None
         if not self._is_complete:
             self._is_terminated = True
             self._complete(OrchestrationStatus.Terminated, event.input)
+
+    def _is_continuing(self) -> bool:
+        """The next generation is decided and not taken yet: a termination in the same batch still wins."""
+        return self._continuation is not None and self._is_complete and bool(self._pending)
 
     def _suspend(self, event: ExecutionSuspended) -> None:
         self.is_suspended = True
@@ -284,9 +403,10 @@ class OrchestrationRun:
     def _continue(self, event: ExecutionResumed) -> None:
         self.is_suspended = False
         held_back, self._held_back = self._held_back, []
-        position, replaying = self._position, self.is_replaying
+        replaying = self.is_replaying
         self.feed(held_back, replaying=replaying)
-        self._position, self.is_replaying = position, replaying
+        self._position -= len(held_back)
+        self.is_replaying = replaying
 
     # ---- the user's generator --------------------------------------------------------------------------------------
 
@@ -299,6 +419,9 @@ class OrchestrationRun:
         try:
             while task.state is not _RUNNING:
                 task = generator.send(task.result) if task.state is _SUCCEEDED else generator.throw(task.result)
+                if self._continuation is not None:
+                    self._continue_as_new(self._continuation)
+                    return
                 if not isinstance(task, TaskBase):
                     self._waiting = None
                     self._fail(TypeError(_not_a_task(task)))
@@ -314,6 +437,9 @@ class OrchestrationRun:
             self._fail(error)
 
     def _return(self, value: Any) -> None:
+        if self._continuation is not None:
+            self._continue_as_new(self._continuation)
+            return
         if isinstance(value, TaskBase):
             self._fail(TypeError("the orchestrator returned a durable task; `yield` the task and return its result"))
             return
@@ -324,13 +450,18 @@ class OrchestrationRun:
             return
         self._complete(OrchestrationStatus.Completed, output)
 
+    def _continue_as_new(self, continuation: _Continuation) -> None:
+        self._complete(OrchestrationStatus.ContinuedAsNew, continuation.input)
+
     def _fail(self, error: BaseException) -> None:
+        self._continuation = None
         self._complete(OrchestrationStatus.Failed, self.orchestrator.describe_failure(error))
 
     def _complete(self, status: OrchestrationStatus, result: str | None) -> None:
         self._pending[self._next_id] = Complete(self._next_id, status, result)
         self._next_id += 1
         self._waiting = None
+        self._waiters.clear()
         self.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from durable_core.core.history import (
+    FIRE_AND_FORGET,
     EventRaised,
     ExecutionCompleted,
     ExecutionResumed,
@@ -93,6 +94,16 @@ class RuntimeState:
         key = identity(event)
         return key is not None and key in self._seen
 
+    def open_children(self) -> dict[int, str]:
+        """Instance ids of children that have not answered yet, by task id."""
+        return {
+            event.event_id: event.instance_id or ""
+            for event in self.events
+            if isinstance(event, SubOrchestrationInstanceCreated)
+            and FIRE_AND_FORGET not in (event.tags or {})
+            and (_REPLY, event.event_id) not in self._seen
+        }
+
     def open_activities(self) -> set[int]:
         """Ids of scheduled activities that nothing has answered yet."""
         return {
@@ -134,3 +145,8 @@ def identity(event: HistoryEvent) -> _Key | None:
     if isinstance(event, GenericEvent):
         return (GenericEvent, event.data, event.timestamp)
     return None
+
+
+def is_answered(start: ExecutionStarted) -> bool:
+    """The child reports its end to its parent (semantics 3.7)."""
+    return start.parent is not None and FIRE_AND_FORGET not in (start.tags or {})

@@ -63,13 +63,14 @@ class AtomicTask(TaskBase):
 
 
 class TimerTask(TaskBase):
-    """A durable timer; its result is None."""
+    """A durable timer; its result is None. One that is ``is_split`` is made of several shorter ones."""
 
-    __slots__ = ("_cancelled", "fire_at")
+    __slots__ = ("_cancelled", "fire_at", "is_split")
 
     def __init__(self, id: int, fire_at: int) -> None:
         super().__init__(id)
         self.fire_at = fire_at
+        self.is_split = False
         self._cancelled = False
 
     @property

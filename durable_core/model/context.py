@@ -12,8 +12,9 @@ from durable_core.core.history import HistoryEvent
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.tasks import TaskBase, TimerTask, WhenAllTask, WhenAnyTask
 from durable_core.errors import SerializationError
-from durable_core.model.naming import activity_name
-from durable_core.model.serialization import decode, encode, encode_activity_input
+from durable_core.model.naming import activity_name, orchestrator_name
+from durable_core.model.retry import RetryOptions, RetryPolicy, retry_policy
+from durable_core.model.serialization import decode, encode, encode_activity_input, encode_or_none
 
 _LARGEST_STATUS = 16 * 1024
 
@@ -92,6 +93,134 @@ class DurableOrchestrationContext:
         """
         resolved = activity_name(name)
         return self._run.call_activity(resolved, encode_activity_input(input_, resolved), decode)
+
+    def call_activity_with_retry(
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryOptions | RetryPolicy,
+        input_: Any = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """Schedule an activity, and again after each failure, until ``retry_options`` give up (semantics 5).
+
+        Returns:
+            A task that settles as the last attempt did; the pauses are durable timers.
+
+        Raises:
+            ValueError, SerializationError: as ``call_activity``.
+            TypeError: ``retry_options`` is something else.
+        """
+        resolved = activity_name(name)
+        text = encode_activity_input(input_, resolved)
+        return self._run.call_with_retry(
+            retry_policy(retry_options), lambda: self._run.call_activity(resolved, text, decode)
+        )
+
+    def call_sub_orchestrator(
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """Start another orchestration as a child and wait for its output.
+
+        Args:
+            name: the orchestrator's name, or the decorated function.
+            input_: a JSON value, or an object with ``to_json``.
+            instance_id: of the child; one that is the same on every replay is made if it is None.
+            version: of the child; the default version if it is None.
+
+        Returns:
+            A task whose result is the child's output; its failure or termination is raised as ``TaskFailedError``.
+
+        Raises:
+            ValueError: the name is empty, the function is no orchestrator, or the id is not allowed.
+            SerializationError: the input cannot be written as JSON.
+        """
+        resolved, text = self._child(name, input_, instance_id)
+        return self._run.call_sub_orchestration(resolved, text, decode, instance_id=instance_id, version=version)
+
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: str | Callable[..., Any],
+        retry_options: RetryOptions | RetryPolicy,
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: type | None = None,
+    ) -> TaskBase:
+        """As ``call_sub_orchestrator``, again after each failure; a given id is used for every attempt (behaviour 77).
+
+        Raises:
+            ValueError, SerializationError: as ``call_sub_orchestrator``.
+            TypeError: ``retry_options`` is something else.
+        """
+        resolved, text = self._child(name, input_, instance_id)
+        return self._run.call_with_retry(
+            retry_policy(retry_options),
+            lambda: self._run.call_sub_orchestration(resolved, text, decode, instance_id=instance_id, version=version),
+        )
+
+    def start_new_orchestrator(
+        self,
+        name: str | Callable[..., Any],
+        input_: Any = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+    ) -> str:
+        """Start another orchestration that never reports back (fire and forget), and return its instance id.
+
+        Raises:
+            ValueError, SerializationError: as ``call_sub_orchestrator``.
+        """
+        resolved, text = self._child(name, input_, instance_id)
+        return self._run.start_orchestration(
+            resolved, text, instance_id=instance_id or self.new_uuid(), version=version
+        )
+
+    def _child(self, name: str | Callable[..., Any], input_: Any, instance_id: str | None) -> tuple[str, str | None]:
+        resolved = orchestrator_name(name)
+        if instance_id is not None:
+            ids.validate_child_id(instance_id, self.instance_id, self.parent_instance_id)
+        return resolved, encode_or_none(input_, f"the input of sub-orchestrator '{resolved}'")
+
+    def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
+        """Raise an external event for another orchestration; whether it exists is not known (semantics 7.3).
+
+        Raises:
+            ValueError: id or name is empty, or the id is an entity's.
+            SerializationError: the data cannot be written as JSON.
+        """
+        if not instance_id or not name:
+            raise ValueError("an event needs an instance id and a name")
+        if instance_id.startswith("@"):
+            raise ValueError(f"'{instance_id}' is an entity; use signal_entity or call_entity")
+        self._run.send_event(instance_id, name, encode_or_none(data, f"the data of event '{name}'"))
+
+    def continue_as_new(
+        self, input_: Any = None, *, preserve_unprocessed_events: bool = True, version: str | None = None
+    ) -> None:
+        """Begin again with a new input and an empty history once the function returns or yields.
+
+        What the code does after the call is not carried out; open tasks are given up.
+
+        Args:
+            input_: input of the next generation.
+            preserve_unprocessed_events: events that no wait has taken go with it.
+            version: of the next generation, None for the same.
+
+        Raises:
+            SerializationError: the input cannot be written as JSON.
+        """
+        text = encode_or_none(input_, f"the next input of '{self._run.name}'")
+        self._run.continue_as_new(text, keep_events=preserve_unprocessed_events, version=version)
+
+    @property
+    def will_continue_as_new(self) -> bool:
+        """``continue_as_new`` has been called."""
+        return self._run.will_continue_as_new
 
     def create_timer(self, fire_at: datetime) -> TimerTask:
         """Create a durable timer.

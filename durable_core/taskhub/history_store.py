@@ -43,6 +43,7 @@ class LoadedHistory:
         etag: the sentinel's, None if nothing ever ran.
         partial_rows: row keys left behind by a checkpoint that was cut off.
         blob_names: blobs that hold overflowed columns of this generation.
+        is_complete: the last checkpoint was not cut off.
     """
 
     events: Sequence[HistoryEvent]
@@ -50,6 +51,7 @@ class LoadedHistory:
     execution_id: str | None
     partial_rows: Sequence[str]
     blob_names: Sequence[str] = ()
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,12 @@ class Appended:
     Attributes:
         etag: the sentinel's new ETag.
         urls: blob URL of each overflowed column, by (position in the new events, column).
+        blobs: names of those blobs.
     """
 
     etag: str
     urls: Mapping[tuple[int, str], str]
+    blobs: Sequence[str] = ()
 
 
 class HistoryStore:
@@ -81,7 +85,7 @@ class HistoryStore:
         blobs: list[str] = []
         filled = await asyncio.gather(*(self._fill(row, blobs) for row in loaded.rows)) if loaded.rows else []
         events = [read_row(columns) for columns in filled]
-        return LoadedHistory(events, loaded.etag, loaded.execution_id, loaded.partial_rows, blobs)
+        return LoadedHistory(events, loaded.etag, loaded.execution_id, loaded.partial_rows, blobs, loaded.is_complete)
 
     async def _rows(self, filter: str) -> list[Row]:
         rows: list[Row] = []
@@ -146,7 +150,8 @@ class HistoryStore:
             except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as error:
                 etag = await self._after_conflict(key, execution_id, part, etag, error, replaces and number == 0, last)
         assert etag is not None
-        return Appended(etag, urls)
+        blobs = [str(value) for row in rows for name, value in row.items() if name.endswith("BlobName")] if urls else ()
+        return Appended(etag, urls, blobs)
 
     async def _encode(
         self, events: Sequence[HistoryEvent], key: str, first: int, execution_id: str

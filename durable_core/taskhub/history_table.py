@@ -260,12 +260,14 @@ class LoadedRows:
         etag: the sentinel's, None if nothing ever ran.
         execution_id: of the generation, None if there is none.
         partial_rows: row keys that a checkpoint cut off half-way left behind.
+        is_complete: the last checkpoint was not cut off.
     """
 
     rows: Sequence[Row]
     etag: str | None
     execution_id: str | None
     partial_rows: Sequence[str]
+    is_complete: bool = True
 
 
 def assemble(rows: Iterable[Row]) -> LoadedRows:
@@ -296,6 +298,7 @@ def assemble(rows: Iterable[Row]) -> LoadedRows:
         sentinel.etag if sentinel else None,
         str(execution_id) if execution_id is not None and current else None,
         partial,
+        complete,
     )
 
 

@@ -75,6 +75,13 @@ class PayloadStore:
                 f"blob '{name}' of container {self._container} is no gzip of UTF-8 text: {error}"
             ) from error
 
+    async def delete(self, name: str) -> None:
+        """Delete a blob; one that is gone is no error."""
+        try:
+            await self._blobs.delete(self._container, name)
+        except NotFoundError:
+            return
+
     def url(self, name: str) -> str:
         """Absolute URL of a blob, as the Instances table keeps it."""
         return self._blobs.url(self._container, name)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from durable_core.core import ticks
 from durable_core.core.episode import Outgoing
-from durable_core.core.history import TaskScheduled
+from durable_core.core.history import EventRaised, ExecutionStarted, TaskScheduled
 from durable_core.core.messages import Sender
 from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError, UnavailableError
 from durable_core.taskhub.hub import TaskHub
@@ -84,9 +84,14 @@ class OutgoingMessages:
             else:
                 places[index] = self._owns(item.message.target.instance_id)
         gate = asyncio.Semaphore(_AT_ONCE)
+        before: dict[str, asyncio.Lock] = {}
 
         async def one(item: Outgoing, ours: bool) -> Written:
-            async with gate:
+            if not _is_ordered(item):
+                async with gate:
+                    return await self._send_one(item, ours, sender, episode)
+            # What one instance is sent keeps its order: an event must not overtake the start of a child.
+            async with before.setdefault(item.message.target.instance_id, asyncio.Lock()), gate:
                 return await self._send_one(item, ours, sender, episode)
 
         if len(outgoing) == 1:
@@ -148,6 +153,10 @@ class OutgoingMessages:
         if item.due is None:
             return None
         return max(0.0, (item.due - self._hub.now()) / ticks.PER_SECOND) + self._settings.handover_lease / 2
+
+
+def _is_ordered(item: Outgoing) -> bool:
+    return isinstance(item.message.event, (ExecutionStarted, EventRaised))
 
 
 def is_reserved(item: Written) -> bool:

@@ -9,24 +9,27 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from durable_core.core import ticks
-from durable_core.core.episode import Episode, Verdict, judge, order_received, reject, run_episode
+from durable_core.core.episode import Episode, EpisodeRules, Verdict, judge, order_received, reject, run_episode
 from durable_core.core.history import (
     ExecutionStarted,
     ExecutionTerminated,
+    FailureDetails,
     GenericEvent,
     HistoryEvent,
+    OrchestrationInstance,
     OrchestrationStatus,
     TaskScheduled,
 )
 from durable_core.core.messages import Sender
 from durable_core.core.replay import OrchestrationRun, Orchestrator
-from durable_core.core.state import RuntimeState, identity, settled_id
+from durable_core.core.state import RuntimeState, identity, is_answered, settled_id
+from durable_core.core.versioning import VersionFailure
 from durable_core.errors import StorageError
 from durable_core.taskhub.history_store import LostRaceError
 from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
-from durable_core.worker.start_rules import judge_start
+from durable_core.worker.start_rules import is_repeated_start, judge_start
 
 if TYPE_CHECKING:
     from durable_core.worker.sessions import Sessions
@@ -68,6 +71,9 @@ class Session:
         self._run: OrchestrationRun | None = None
         self._etag: str | None = None
         self._leftovers: Sequence[str] = ()
+        self._blobs: list[str] = []
+        """Blobs that hold overflowed columns of this generation."""
+        self._is_cut_off = False
 
     @property
     def is_cached(self) -> bool:
@@ -81,13 +87,15 @@ class Session:
         self._run = None
         self._etag = None
         self._leftovers = ()
+        self._blobs = []
+        self._is_cut_off = False
         self.foreign.clear()
 
     async def process(self, batch: list[Delivery]) -> None:
         """Take one batch as far as it goes. Whatever happens, no message of it is lost."""
         try:
             sorted_batch = await self._sort(batch)
-            if sorted_batch.accepted:
+            if sorted_batch.accepted or self._must_begin():
                 await self._episode(sorted_batch)
             else:
                 await self._settle_without_episode(sorted_batch)
@@ -107,6 +115,18 @@ class Session:
             self.forget()
             await self._manager.put_off(batch)
 
+    def _must_begin(self) -> bool:
+        """The checkpoint that began this generation was cut off before its decisions: whatever message wakes the
+        instance, the generation has to run (design rule 2)."""
+        state = self._state
+        return (
+            self._is_cut_off
+            and state is not None
+            and state.started is not None
+            and state.episodes == 1
+            and not state.is_finished
+        )
+
     # ---- what belongs into the episode -----------------------------------------------------------------------------
 
     async def _sort(self, batch: list[Delivery]) -> _Sorted:
@@ -117,7 +137,7 @@ class Session:
         for delivery in starts:
             event = delivery.event
             assert isinstance(event, ExecutionStarted)
-            if starting is not None or event.instance.execution_id == state.execution_id:
+            if starting is not None or is_repeated_start(event, state):
                 result.put(delivery, Verdict.DROP)
                 continue
             verdict = Verdict.ACCEPT
@@ -155,9 +175,15 @@ class Session:
         loaded = await self._manager.hub.history.load(self.instance_id)
         self._etag = loaded.etag
         self._leftovers = loaded.partial_rows
+        self._blobs = list(loaded.blob_names)
+        self._is_cut_off = not loaded.is_complete
         self._state = RuntimeState(loaded.events)
-        self.foreign = self._state.open_activities()
+        self.foreign = self._state.open_activities() | self._children_elsewhere(self._state)
         return self._state
+
+    def _children_elsewhere(self, state: RuntimeState) -> set[int]:
+        owns = self._manager.owns
+        return {task_id for task_id, child in state.open_children().items() if not owns(child)}
 
     def _begin_generation(self) -> RuntimeState:
         """A start replaces the generation that is in the history; its rows are overwritten from the first on."""
@@ -237,41 +263,63 @@ class Session:
         received = order_received([delivery.event for delivery in batch.accepted])
         started = state.started or next(event for event in received if isinstance(event, ExecutionStarted))
         orchestrator = manager.functions.orchestrator(started.name)
-        before = len(state.events)
+        versioning = manager.settings.versioning
         episode: Episode
-        if orchestrator is not None:
+        if not versioning.accepts(started.version):
+            if versioning.failure is VersionFailure.REJECT:
+                self._leave_version(batch, started)
+                return
+            episode = self._wrong_version(state, started, received)
+        elif orchestrator is not None:
             run = self._run
             self._run = None
             episode, self._run = await manager.user_code.call(
-                _run, state, run, orchestrator, received, manager.hub.now(), manager.settings.store_inputs
+                _run, state, run, orchestrator, received, manager.hub.now(), manager.episode_rules
             )
-        elif await manager.leave_to_others(batch.accepted):
-            batch.deferred.extend(batch.accepted)
+        elif await manager.leave_to_others((*batch.accepted, *batch.dropped)):
+            batch.deferred.extend((*batch.accepted, *batch.dropped))
             return
         else:
             episode = self._unknown_orchestrator(state, started, received)
-        await self._commit(batch, episode, state, before)
+        await self._commit(batch, episode, state)
+
+    def _leave_version(self, batch: _Sorted, started: ExecutionStarted) -> None:
+        """Put everything back for a worker of another version; one line tells it, not one line a try."""
+        text = self._manager.settings.versioning.mismatch(started.version)
+        if self._manager.complain_once(self.instance_id, text):
+            logger.warning(
+                "Instance '%s' of orchestrator '%s' is left to another worker: %s", self.instance_id, started.name, text
+            )
+        batch.deferred.extend((*batch.accepted, *batch.dropped))
+        self.forget()
+
+    def _wrong_version(
+        self, state: RuntimeState, started: ExecutionStarted, received: Sequence[HistoryEvent]
+    ) -> Episode:
+        text = self._manager.settings.versioning.mismatch(started.version)
+        logger.error("Instance '%s' fails: %s", self.instance_id, text)
+        details = FailureDetails("VersionMismatch", text, is_non_retriable=True)
+        return reject(state, received, str(details), now=self._manager.hub.now(), failure_details=details)
 
     def _unknown_orchestrator(
         self, state: RuntimeState, started: ExecutionStarted, received: Sequence[HistoryEvent]
     ) -> Episode:
         text = unknown_function("orchestrator", started.name, self._manager.functions.orchestrators)
         logger.error("Instance '%s': %s", self.instance_id, text)
-        before = len(state.events)
-        state.extend(reject(state, received, text, now=self._manager.hub.now()))
-        return Episode(state.events[before:], (), state.episodes, None)
+        return reject(state, received, text, now=self._manager.hub.now())
 
-    async def _commit(self, batch: _Sorted, episode: Episode, state: RuntimeState, before: int) -> None:
+    async def _commit(self, batch: _Sorted, episode: Episode, before: RuntimeState) -> None:
         manager = self._manager
-        execution_id = state.execution_id
         written = await manager.outgoing.send(
-            episode.outgoing, sender=Sender(self.instance_id, execution_id), episode=episode.number
+            episode.outgoing, sender=Sender(self.instance_id, before.execution_id), episode=episode.number
         )
+        state = self._state = episode.state
+        execution_id = state.execution_id
         try:
             appended = await manager.hub.history.append(
                 self.instance_id,
                 execution_id or "",
-                before,
+                episode.first,
                 episode.events,
                 etag=self._etag,
                 leftovers=self._leftovers,
@@ -289,6 +337,12 @@ class Session:
             raise
         self._etag = appended.etag
         self._leftovers = ()
+        self._is_cut_off = False
+        replaced: Sequence[str] = ()
+        if state is not before:
+            replaced, self._blobs = self._blobs, []
+            self.foreign.clear()
+        self._blobs.extend(appended.blobs)
         for delivery in batch.accepted:
             settled = settled_id(delivery.event)
             if settled is not None:
@@ -301,6 +355,8 @@ class Session:
         after: Callable[[], None] | None = None
         if finished is not None:
             after = lambda: manager.finished(self.instance_id, finished)  # noqa: E731
+        elif replaced:
+            after = lambda: manager.delete_blobs(replaced)  # noqa: E731
         covered = [delivery.held for delivery in (*batch.accepted, *batch.dropped)]
         manager.merges.submit(self.instance_id, entity, covered, after)
         if finished is not None or manager.settings.force_replay:
@@ -314,8 +370,10 @@ class Session:
             event = item.outgoing.message.event
             if not item.is_ours:
                 if isinstance(event, TaskScheduled):
-                    self.foreign.add(event.event_id)
                     surplus = True
+                    self._await(item.outgoing.message.target, event.event_id)
+                elif isinstance(event, ExecutionStarted) and event.parent is not None and is_answered(event):
+                    self._await(event.parent.instance, event.parent.task_schedule_id)
                 continue
             held = manager.leases.hold(item.held(), renew_in=manager.outgoing.renew_in(item))
             if isinstance(event, TaskScheduled):
@@ -325,6 +383,11 @@ class Session:
         if surplus:
             manager.activities.note_surplus()
 
+    def _await(self, asking: OrchestrationInstance, task_id: int) -> None:
+        """Some other worker may complete this task; what an older generation asked for is awaited by nobody."""
+        if self._state is not None and asking.execution_id == self._state.execution_id:
+            self.foreign.add(task_id)
+
 
 def _run(
     state: RuntimeState,
@@ -332,6 +395,6 @@ def _run(
     orchestrator: Orchestrator,
     received: Sequence[HistoryEvent],
     now: int,
-    store_inputs: bool,
-) -> tuple[Episode, OrchestrationRun]:
-    return run_episode(state, run, orchestrator, received, now=now, store_inputs=store_inputs)
+    rules: EpisodeRules,
+) -> tuple[Episode, OrchestrationRun | None]:
+    return run_episode(state, run, orchestrator, received, now=now, rules=rules)

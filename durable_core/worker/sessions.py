@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from durable_core.core import ticks
+from durable_core.core.episode import EpisodeRules
 from durable_core.core.history import ExecutionCompleted
 from durable_core.errors import StorageError
 from durable_core.taskhub.hub import TaskHub
@@ -26,6 +27,7 @@ from durable_core.worker.user_code import UserCode
 logger = logging.getLogger("durable_core.worker")
 
 _SWEEP = 30.0
+_MOST_COMPLAINTS = 10_000
 
 
 class Sessions:
@@ -51,6 +53,12 @@ class Sessions:
         self.leases = leases
         self.user_code = user_code
         self.settings = settings
+        self.episode_rules = EpisodeRules(
+            store_inputs=settings.store_inputs,
+            default_version=settings.default_version,
+            accepts=settings.versioning.accepts,
+        )
+        self._complaints: set[tuple[str, str]] = set()
         self.merges = RowMerges(hub.instances.merge, leases)
         self._others_alive = others_alive
         self._delayed = DelayedDeliveries(hub.now, self.deliver)
@@ -207,6 +215,26 @@ class Sessions:
         oldest = min(delivery.held.inserted for delivery in deliveries)
         waited = (self.hub.now() - oldest) / ticks.PER_SECOND
         return waited < self.settings.unknown_function_patience and await self._others_alive()
+
+    def complain_once(self, instance_id: str, text: str) -> bool:
+        """True the first time that this text is to be logged for the instance."""
+        if (instance_id, text) in self._complaints:
+            return False
+        if len(self._complaints) >= _MOST_COMPLAINTS:
+            self._complaints.clear()
+        self._complaints.add((instance_id, text))
+        return True
+
+    def delete_blobs(self, names: Sequence[str]) -> None:
+        """Delete the blobs of a generation that is replaced, behind everything that refers to them."""
+        self._in_background(self._delete_blobs(names))
+
+    async def _delete_blobs(self, names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                await self.hub.payloads.delete(name)
+            except StorageError as error:
+                logger.warning("Blob '%s' of a replaced generation stays behind: %s", name, error)
 
     def abandon_reserved(self, written: Sequence[Written]) -> None:
         """Free the slots of work items whose episode may or may not be committed."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from durable_core.core.versioning import Versioning
+
 
 def _ten_per_processor() -> int:
     return 10 * (os.cpu_count() or 1)
@@ -32,6 +34,8 @@ class WorkerSettings:
         unknown_function_patience: how long a message for an unknown function is left to other live workers.
         undecodable_tries: receives after which an unreadable message is set aside.
         store_inputs: keep activity inputs in history (``storeInputsInOrchestrationHistory``).
+        default_version: version of children whose call names none (``defaultVersion``).
+        versioning: which instances this worker takes (``versionMatchStrategy``, ``versionFailureStrategy``).
         drain_grace: seconds that a stop waits for running activities and episodes.
     """
 
@@ -50,4 +54,6 @@ class WorkerSettings:
     unknown_function_patience: float = 120.0
     undecodable_tries: int = 5
     store_inputs: bool = False
+    default_version: str = ""
+    versioning: Versioning = field(default_factory=Versioning)
     drain_grace: float = 10.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 from durable_core.core import ticks
 from durable_core.core.episode import Verdict
 from durable_core.core.history import ExecutionStarted, OrchestrationStatus
+from durable_core.core.state import RuntimeState
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.worker.message_leases import HeldMessage
 
@@ -32,3 +33,16 @@ def judge_start(event: ExecutionStarted, held: HeldMessage, row: InstanceStatus 
         if after_row or (held.dequeue_count > 1 and taken > row.created_time):
             return Verdict.DROP
     return Verdict.DROP if held.dequeue_count >= GIVE_UP_AFTER else Verdict.DEFER
+
+
+def is_repeated_start(event: ExecutionStarted, state: RuntimeState) -> bool:
+    """The instance runs, or ran, because of this very start.
+
+    A child's execution id is derived from its parent, so a repeated episode of the parent starts the same child; when
+    the child has continued as new since, its parent's call still tells (design rule 1).
+    """
+    if state.started is None:
+        return False
+    if event.instance.execution_id == state.execution_id:
+        return True
+    return event.parent is not None and event.parent == state.started.parent

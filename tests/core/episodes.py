@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Generator
 from typing import Any
 
-from durable_core.core.episode import Episode, run_episode
+from durable_core.core.episode import Episode, Outgoing, run_episode
 from durable_core.core.history import (
     ExecutionCompleted,
     ExecutionStarted,
@@ -42,6 +42,8 @@ class Instance:
         self.run: OrchestrationRun | None = None
         self.replays = replays
         self.now = 0
+        self.sent: list[Outgoing] = []
+        """Every message that the instance has sent."""
 
     def start(self, *more: HistoryEvent, input: str | None = None) -> Episode:
         start = ExecutionStarted(
@@ -54,6 +56,8 @@ class Instance:
         if self.replays:
             self.run = None
         episode, self.run = run_episode(self.state, self.run, self.orchestrator, events, now=self.now)
+        self.state = episode.state
+        self.sent.extend(episode.outgoing)
         return episode
 
     @property

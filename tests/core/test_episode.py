@@ -82,7 +82,7 @@ def test_behaviour_31_the_same_messages_lead_to_the_same_decisions() -> None:
 
 def test_an_instance_whose_function_is_gone_fails_without_running_anything() -> None:
     state = scheduled()
-    rows = reject(state, [done(0)], "gone", now=5000)
+    rows = reject(state, [done(0)], "gone", now=5000).events
     assert [type(row).__name__ for row in rows] == [
         "OrchestratorStarted",
         "TaskCompleted",

@@ -108,11 +108,13 @@ def test_event_names_match_exactly_and_two_waiters_are_served_first_in_first_out
 def test_behaviours_9_10_inputs_are_in_the_message_and_in_history_only_on_request(
     store: bool, stored: str | None
 ) -> None:
-    from durable_core.core.episode import run_episode
+    from durable_core.core.episode import EpisodeRules, run_episode
 
     instance = Instance(lambda run: (yield call(run, "work", "x")))
     start = Instance(chain).start().events[1]
-    episode, _ = run_episode(instance.state, None, instance.orchestrator, [start], now=9, store_inputs=store)
+    episode, _ = run_episode(
+        instance.state, None, instance.orchestrator, [start], now=9, rules=EpisodeRules(store_inputs=store)
+    )
     recorded = next(event for event in episode.events if isinstance(event, TaskScheduled))
     sent = episode.outgoing[0].message.event
     assert isinstance(sent, TaskScheduled)

@@ -1,0 +1,111 @@
+"""Retried calls: the policy, and the task that makes attempt after attempt (orchestration-semantics 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from durable_core.core.failures import TaskFailedError
+from durable_core.core.tasks import CompoundTask, TaskBase, TaskState, TimerTask
+from durable_core.core.ticks import PER_MILLISECOND
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and when a failed call is made again; there is no jitter.
+
+    Attributes:
+        first_interval: ticks before the second attempt, more than 0.
+        max_attempts: executions in all, the first included, at least 1.
+        coefficient: factor between one delay and the next, at least 1.
+        max_interval: longest delay in ticks, None for no bound.
+        timeout: ticks after the first attempt began; a failure after that is final. None for no bound.
+    """
+
+    first_interval: int
+    max_attempts: int
+    coefficient: float = 1.0
+    max_interval: int | None = None
+    timeout: int | None = None
+
+    def delay(self, failures: int) -> int:
+        """Ticks to wait after that many failed attempts (behaviour 70)."""
+        try:
+            milliseconds = self.first_interval / PER_MILLISECOND * self.coefficient ** (failures - 1)
+            ticks = round(milliseconds * PER_MILLISECOND)
+        except OverflowError:
+            ticks = _FOREVER
+        return ticks if self.max_interval is None else min(ticks, self.max_interval)
+
+
+_FOREVER = 10 * 365 * 86_400 * 10_000_000
+"""Delay of a back-off that has outgrown every number."""
+
+
+class RetryableTask(CompoundTask):
+    """A call that is made again when it fails; settles as its last attempt did.
+
+    Every attempt takes a new id, every delay is a durable timer. After the last failure .NET creates one more timer
+    that fires at once; so do we, so that either runtime can finish the other's retries (behaviours 71, 76).
+    """
+
+    __slots__ = ("_attempt", "_current", "_failures", "_is_final", "_now", "_policy", "_start", "_timer")
+
+    def __init__(
+        self,
+        policy: RetryPolicy,
+        attempt: Callable[[], TaskBase],
+        timer: Callable[[int], TaskBase],
+        now: Callable[[], int],
+    ) -> None:
+        """Make the first attempt.
+
+        Args:
+            attempt: schedules the call.
+            timer: creates a timer that fires at the given ticks.
+            now: the orchestration's current time in ticks.
+        """
+        self._policy = policy
+        self._attempt = attempt
+        self._timer = timer
+        self._now = now
+        self._start = now()
+        self._failures = 0
+        self._is_final = False
+        self._current = attempt()
+        super().__init__([self._current])
+        self.id = self._current.id
+
+    @property
+    def num_attempts(self) -> int:
+        """Attempts made so far."""
+        return sum(1 for child in self.children if not isinstance(child, TimerTask))
+
+    def child_settled(self, child: TaskBase) -> None:
+        if child is self._current:
+            self._attempt_settled(child)
+        elif self._is_final:
+            self.fail(self._current.result)
+        else:
+            self._current = self._adopt(self._attempt())
+
+    def _attempt_settled(self, attempt: TaskBase) -> None:
+        if attempt.state is TaskState.SUCCEEDED:
+            self.succeed(attempt.result)
+            return
+        self._failures += 1
+        error = attempt.result
+        if isinstance(error, TaskFailedError) and error.is_non_retriable:
+            self.fail(error)
+        elif self._failures >= self._policy.max_attempts:
+            self._is_final = True
+            self._adopt(self._timer(self._now()))
+        elif self._policy.timeout is not None and self._now() >= self._start + self._policy.timeout:
+            self.fail(error)
+        else:
+            self._adopt(self._timer(self._now() + self._policy.delay(self._failures)))
+
+    def _adopt(self, child: TaskBase) -> TaskBase:
+        self.children.append(child)
+        child._add_parent(self)
+        return child

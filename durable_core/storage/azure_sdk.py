@@ -5,7 +5,6 @@ Importing the three packages costs about 0.2 s and 25 MiB, which a process that 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
@@ -106,7 +105,7 @@ def _observed_transport(session: aiohttp.ClientSession, clock: ServiceClock) -> 
 
     class ObservedTransport(AioHttpTransport):  # type: ignore[misc]  # the package loads it lazily, so untyped
         async def send(self, request: Any, **config: Any) -> Any:
-            sent = time.monotonic()
+            sent = clock.monotonic()
             response = await super().send(request, **config)
             date = response.headers.get("Date")
             if date:

@@ -176,10 +176,10 @@ class Transport:
 
     async def _once(self, request: Request, begin: float, after_retry: bool) -> Answer:
         signed = await self.sign(request)
-        sent = time.monotonic()
-        left = self._retry.total - (sent - begin)
+        left = self._retry.total - (time.monotonic() - begin)
         timeout = self._timeout if left >= self._retry.timeout else aiohttp.ClientTimeout(total=max(left, 0.01))
         body = signed.body
+        sent = self._clock.monotonic()
         async with self._session().request(
             signed.method,
             signed.url,

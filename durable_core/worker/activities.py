@@ -67,7 +67,8 @@ class ActivityWorker:
         self._surplus = False
         self._slot_freed = asyncio.Event()
         self._polling = PollingInterval(settings.max_polling_interval, random)
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], HeldMessage | None] = {}
+        self._stopping = False
 
     # ---- for checkpoints -------------------------------------------------------------------------------------------
 
@@ -90,18 +91,33 @@ class ActivityWorker:
         self._polling.signal()
 
     def run_reserved(self, held: HeldMessage) -> None:
-        """Run a work item for which a slot was reserved."""
-        task = asyncio.create_task(self._run(held))
-        self._running.add(task)
+        """Run a work item for which a slot was reserved; it goes back to its queue when this worker stops."""
+        if self._stopping:
+            self._track(asyncio.create_task(self._give_back(held)), held)
+        else:
+            self._track(asyncio.create_task(self._run(held)), held)
+
+    def _track(self, task: asyncio.Task[None], held: HeldMessage | None) -> None:
+        self._running[task] = held
         task.add_done_callback(self._finished)
+
+    def hurry(self, seconds: float) -> None:
+        """Poll at short intervals for a while: work items that another worker held appear by themselves."""
+        self._polling.hurry(seconds)
+
+    def stop_polling(self) -> None:
+        """Receive no more; what runs goes on."""
+        self._stopping = True
+        self._polling.signal()
+        self._slot_freed.set()
 
     # ---- loops -----------------------------------------------------------------------------------------------------
 
     async def poll_forever(self) -> None:
-        """Receive work items while slots are free, until cancelled."""
+        """Receive work items while slots are free, until cancelled or stopped."""
         queue = self._hub.names.work_items
         complaint = Complaint(f"Work items could not be received from queue {queue}")
-        while True:
+        while not self._stopping:
             if self._free <= 0:
                 self._slot_freed.clear()
                 await self._slot_freed.wait()
@@ -124,19 +140,34 @@ class ActivityWorker:
                 continue
             self._polling.reset()
             for message in messages:
-                task = asyncio.create_task(self._receive(queue, message))
-                self._running.add(task)
-                task.add_done_callback(self._finished)
+                self._track(asyncio.create_task(self._receive(queue, message)), None)
             if not self._surplus:
                 await self._polling.wait()
 
     async def drain(self, grace: float) -> None:
-        """Wait up to ``grace`` seconds for what is running."""
+        """Wait up to ``grace`` seconds for what is running; give the work items of the rest back, visible."""
         if self._running:
             await asyncio.wait(list(self._running), timeout=grace)
+        rest = dict(self._running)
+        for task, held in rest.items():
+            if held is not None and held.data.task_message is not None:
+                logger.warning(
+                    "An activity of '%s' has not ended in time; another worker runs it again.",
+                    held.data.task_message.target.instance_id,
+                )
+            task.cancel()
+        if rest:
+            await asyncio.wait(list(rest), timeout=1.0)
+        await asyncio.gather(*(self._give_back(held) for held in rest.values() if held is not None))
+
+    async def _give_back(self, held: HeldMessage) -> None:
+        try:
+            await self._leases.give_back(held)
+        except StorageError as error:
+            logger.warning("A work item could not be given back and appears when its lease ends: %s", error)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        self._running.pop(task, None)
         self.release(1)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("A work item ended with an unexpected error and will be delivered again", exc_info=error)
@@ -147,8 +178,14 @@ class ActivityWorker:
         except UndecodableMessageError as error:
             await self._set_aside.put(queue, message, error)
             return
-        held = HeldMessage(queue, message.receipt, data, message.dequeue_count, message.inserted)
-        await self._run(self._leases.hold(held))
+        held = self._leases.hold(HeldMessage(queue, message.receipt, data, message.dequeue_count, message.inserted))
+        task = asyncio.current_task()
+        if task in self._running:
+            self._running[task] = held
+        if self._stopping:  # received while the worker was told to stop
+            await self._give_back(held)
+        else:
+            await self._run(held)
 
     # ---- one work item ---------------------------------------------------------------------------------------------
 
@@ -200,7 +237,9 @@ class ActivityWorker:
         await self.reply(held, answer)
 
     async def reply(self, held: HeldMessage, answer: TaskMessage) -> None:
-        """Send ``answer`` as an ordinary message, then delete its work item."""
+        """Send ``answer`` as an ordinary message, then delete its work item; nothing if that was dealt with already."""
+        if held.is_settled:
+            return
         pause = 1.0
         while True:
             try:

@@ -28,16 +28,26 @@ class ControlQueueListener:
         self._set_aside = set_aside
         self._queue = sessions.hub.names.control_queue(partition)
         self._polling = PollingInterval(sessions.settings.max_polling_interval, random)
+        self._stopping = False
+
+    def hurry(self, seconds: float) -> None:
+        """Poll at short intervals for a while: messages that another worker held appear by themselves."""
+        self._polling.hurry(seconds)
+
+    def stop(self) -> None:
+        """End after what is under way: a receive that is cut off hides its messages for a whole lease."""
+        self._stopping = True
+        self._polling.signal()
 
     def signal(self) -> None:
         """Poll soon: a message was written that this process did not keep for itself."""
         self._polling.signal()
 
     async def listen_forever(self) -> None:
-        """Poll, open, deliver; until cancelled."""
+        """Poll, open, deliver; until cancelled or stopped."""
         sessions, settings = self._sessions, self._sessions.settings
         complaint = Complaint(f"Queue {self._queue} could not be polled")
-        while True:
+        while not self._stopping:
             if sessions.backlog >= settings.control_queue_buffer:
                 await asyncio.sleep(SHORTEST)  # the backlog shrinks as fast as episodes run, so look often
                 continue

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from durable_core.storage.base import StorageAccount
+from durable_core.storage.sleepless import sleepless_seconds
 from durable_core.taskhub.names import HubNames
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.leased_ownership import LeasedOwnership
@@ -27,18 +27,6 @@ logger = logging.getLogger("durable_core.worker")
 _JOIN = 10.0
 
 
-def sleepless_seconds() -> float:
-    """Seconds on a monotonic clock that goes on while the machine sleeps, which ``time.monotonic`` on Linux does not.
-
-    Leases go on, too. On macOS and Windows the ordinary monotonic clocks do.
-    """
-    if sys.platform == "win32":
-        seconds = time.monotonic()
-    else:
-        seconds = time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
-    return seconds
-
-
 class _Bridge:
     """Carries the partition manager's calls from the lease thread to the worker's loop."""
 
@@ -46,8 +34,8 @@ class _Bridge:
         self._worker = worker
         self._loop = loop
 
-    def acquired(self, partition: int) -> None:
-        self._loop.call_soon_threadsafe(self._worker.acquired, partition)
+    def acquired(self, partition: int, *, taken_over: bool = False) -> None:
+        self._loop.call_soon_threadsafe(partial(self._worker.acquired, partition, taken_over=taken_over))
 
     def lost(self, partition: int) -> None:
         self._loop.call_soon_threadsafe(self._worker.lost, partition)
@@ -100,11 +88,19 @@ class LeaseThread:
             self._end()
             await asyncio.get_running_loop().run_in_executor(None, thread.join, _JOIN)
 
+    async def close(self) -> None:
+        """Claim no more partitions."""
+        await self._there(LeasedOwnership.close)
+
     async def release(self) -> None:
-        """Let all partitions go, and end the thread."""
-        if self._loop is not None and self._ownership is not None and not self._loop.is_closed():
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._ownership.release(), self._loop))
-        self._end()
+        """Let all partitions go. The thread goes on: messages that are held still need their leases."""
+        await self._there(LeasedOwnership.release)
+
+    async def _there(self, action: Callable[[LeasedOwnership], Coroutine[Any, Any, None]]) -> None:
+        if self._loop is None or self._ownership is None:
+            self._end()  # it has not begun to own anything, and must not
+        elif not self._loop.is_closed():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(action(self._ownership), self._loop))
 
     async def others_alive(self) -> bool:
         """Another owner was seen in the last pass over the Partitions table."""

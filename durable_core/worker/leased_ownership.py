@@ -50,6 +50,7 @@ class LeasedOwnership:
         self._app_name = app_name
         self._is_dead = is_dead
         self._manager: PartitionManager | None = None
+        self._is_closed = False
 
     async def run(self, worker: TaskHubWorker) -> None:
         """Own partitions for ``worker``, until cancelled."""
@@ -65,6 +66,8 @@ class LeasedOwnership:
             monotonic=self._monotonic,
             is_dead=self._is_dead,
         )
+        if self._is_closed:
+            await self._manager.close()
         tasks = [
             asyncio.ensure_future(self._own(self._manager)),
             asyncio.ensure_future(self._leases.renew_forever(self._account.queues)),
@@ -88,6 +91,12 @@ class LeasedOwnership:
             # Retrying would not help, and the messages that are held still need their leases.
             logger.error("This worker owns no partition: %s", error)
             await asyncio.get_running_loop().create_future()
+
+    async def close(self) -> None:
+        """Claim no more partitions."""
+        self._is_closed = True
+        if self._manager is not None:
+            await self._manager.close()
 
     async def release(self) -> None:
         """Let all partitions go."""

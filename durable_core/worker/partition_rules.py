@@ -15,6 +15,7 @@ class Pass:
     Attributes:
         changes: rows as they shall be written, each under the ETag that it was read with.
         claimed: partitions that are ours once the changes are written.
+        taken_over: those of them that somebody else had before: what that one left behind may become visible any time.
         lost: partitions that we listened to and that the table gives to somebody else.
         to_drain: partitions that another worker asks us for.
         waiting: we drain something or wait for a partition: look again soon.
@@ -23,6 +24,7 @@ class Pass:
 
     changes: list[PartitionRow] = field(default_factory=list)
     claimed: list[str] = field(default_factory=list)
+    taken_over: set[str] = field(default_factory=set)
     lost: list[str] = field(default_factory=list)
     to_drain: list[str] = field(default_factory=list)
     released: list[str] = field(default_factory=list)
@@ -59,6 +61,8 @@ def plan(
         if _may_claim(row, me, now) or (owner is not None and owner != me and is_dead(owner)):
             result.changes.append(row.claimed(me, now))
             result.claimed.append(row.partition)
+            if row.owned_since is not None:
+                result.taken_over.add(row.partition)
             mine += 1
         elif owner == me:
             mine += _keep(row, now, result, draining, drained)
@@ -85,6 +89,14 @@ def plan(
     if result.others:
         _balance(rows, load, me, mine, result)
     return result
+
+
+def plan_closing(rows: Sequence[PartitionRow], me: str, now: int) -> list[PartitionRow]:
+    """Changes of a worker that stops: its own rows, marked as draining, so that others ask for them (task-hub 7.4).
+
+    Partitions that it had asked for stay marked until ``release``.
+    """
+    return [row.drained().renewed(now) for row in rows if row.current_owner == me]
 
 
 def _may_claim(row: PartitionRow, me: str, now: int) -> bool:
@@ -125,8 +137,9 @@ def _balance(
             continue
         if need == 0 and excess > 1:
             need = 1
-        for row in theirs[: min(need, excess)]:
-            if row.next_owner is None and row.current_owner is not None:
-                result.changes.append(row.stolen(me))
-                result.waiting = True
-                mine += 1
+        # Rows on their way to that worker are taken last; a name in NextOwner may be overwritten until the claim, so
+        # that workers that begin at the same moment need not wait for one another's hand-overs to end.
+        for row in sorted(theirs, key=lambda row: row.next_owner is not None)[: min(need, excess)]:
+            result.changes.append(row.stolen(me))
+            result.waiting = True
+            mine += 1

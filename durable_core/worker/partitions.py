@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +14,7 @@ from durable_core.storage.base import Operation, StorageAccount, Verb
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitions import LEASE, PartitionRow, check_partitions, read_partition
 from durable_core.worker.complaints import Complaint
-from durable_core.worker.partition_rules import Pass, plan
+from durable_core.worker.partition_rules import Pass, plan, plan_closing
 
 logger = logging.getLogger("durable_core.worker")
 
@@ -39,7 +39,8 @@ _TICK = 1.0
 class Listener(Protocol):
     """Who reads the partitions; all calls arrive on the manager's loop and must return at once, but for ``drain``."""
 
-    def acquired(self, partition: int) -> None: ...
+    def acquired(self, partition: int, *, taken_over: bool = False) -> None:
+        """Listen. ``taken_over``: another worker had it and may have left messages that appear by themselves."""
 
     def lost(self, partition: int) -> None: ...
 
@@ -84,6 +85,7 @@ class PartitionManager:
         self._listening: set[str] = set()
         self._drains: dict[str, asyncio.Task[None]] = {}
         self._first = True
+        self._is_closing = False
         self._is_released = False
         self._passing = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -122,6 +124,12 @@ class PartitionManager:
             for partition in [*self._ends]:
                 self._lose(partition)
 
+    async def close(self) -> None:
+        """Claim and ask for nothing more. What is owned is marked as draining, and renewed until ``release``."""
+        self._is_closing = True
+        self._known.clear()
+        self._wake.set()
+
     async def release(self) -> None:
         """Let every partition go, for good, and ask for none any more.
 
@@ -155,8 +163,7 @@ class PartitionManager:
                 # Nobody may take it before its lease ends while our name stands there (the quirk of .NET). From one
                 # that is being drained it must not vanish: its owner would keep it and never listen again.
                 changes.append(row.withdrawn())
-        if changes:
-            await self._write(changes)
+        await self._write(changes)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait for the next pass; shorter when leases were given up."""
@@ -168,14 +175,16 @@ class PartitionManager:
             timer.cancel()
             self._wake.clear()
         if self._monotonic() - began > seconds + _MARGIN:
-            # The machine slept, and the storage service's clock is carried by one that slept with it: without a read
-            # first, renewals would be written with a time that is long past.
+            # The machine slept: what was known of the rows is old, and nothing may be renewed before a read.
             self._known.clear()
 
     # ---- one pass --------------------------------------------------------------------------------------------------
 
     async def _pass(self) -> float:
         if self._is_released:
+            return self._interval
+        if self._is_closing:
+            await self._write(plan_closing(self._checked(await self._read()), self._me, self._clock.now()))
             return self._interval
         if self._owns_everything_undisturbed():
             now = self._clock.now()
@@ -196,7 +205,7 @@ class PartitionManager:
         for partition in {*result.lost, *(self._listening - {row.partition for row in rows})}:
             self._lose(partition)
         if result.changes:
-            await self._write(result.changes)
+            await self._write(result.changes, result.taken_over)
         self._first = False
         self._act(result)
         return self._next_pass(rows, result)
@@ -230,8 +239,10 @@ class PartitionManager:
         self._strangers = strangers
         return [row for row in rows if row.partition in self._index]
 
-    async def _write(self, rows: list[PartitionRow]) -> None:
+    async def _write(self, rows: list[PartitionRow], taken_over: Collection[str] = ()) -> None:
         """Write rows in one transaction under their ETags, and note the leases that it extends."""
+        if not rows:
+            return
         sent = self._monotonic()
         etags = await self._tables.transaction(
             self._names.partitions, [Operation(Verb.REPLACE, row.entity(), row.etag) for row in rows]
@@ -242,19 +253,19 @@ class PartitionManager:
                 # The answer may have corrected the service's clock: the row ends when the service says so.
                 left = (row.expires_at - now) / PER_SECOND
                 self._ends[row.partition] = min(sent + LEASE / PER_SECOND, answered + left) - _MARGIN
-                if row.next_owner is None:
+                if row.next_owner is None and not row.is_draining:
                     self._known[row.partition] = replace(row, etag=etag)
-                    self._take_up(row.partition)
+                    self._take_up(row.partition, row.partition in taken_over)
                     continue
             self._known.pop(row.partition, None)
 
-    def _take_up(self, partition: str) -> None:
+    def _take_up(self, partition: str, taken_over: bool) -> None:
         """Listen to what is ours. It may have been given up while the answer to its renewal was on the way."""
         if partition not in self._listening:
             logger.info("Partition %s is ours.", partition)
             self._drains.pop(partition, None)
             self._listening.add(partition)
-            self._listener.acquired(self._index[partition])
+            self._listener.acquired(self._index[partition], taken_over=taken_over)
 
     def _act(self, result: Pass) -> None:
         for partition in result.released:

@@ -7,6 +7,7 @@ from random import Random
 
 SHORTEST = 0.05
 _GROWTH = 3.0
+HURRY = 1.0
 
 
 class PollingInterval:
@@ -15,7 +16,7 @@ class PollingInterval:
     The factor of 3 reaches a ceiling of 30 s after seven empty polls, where doubling would take eleven.
 
     Args:
-        longest: ceiling in seconds.
+        longest: ceiling in seconds; may be changed at any time.
         random: spreads the polls of several workers.
     """
 
@@ -24,10 +25,16 @@ class PollingInterval:
         self._random = random
         self._next = 0.0
         self._woken = asyncio.Event()
+        self._hurry_until = float("-inf")
 
     def reset(self) -> None:
         """Begin again with the shortest pause, e.g. after a non-empty receive."""
         self._next = 0.0
+
+    def hurry(self, seconds: float) -> None:
+        """For so long never pause for more than ``HURRY``: another worker's messages may appear at any time."""
+        self._hurry_until = asyncio.get_running_loop().time() + seconds
+        self.signal()
 
     def signal(self) -> None:
         """There may be something to receive now."""
@@ -36,8 +43,11 @@ class PollingInterval:
 
     async def wait(self) -> None:
         """Pause before the next poll; each unsignalled pause is longer than the one before."""
-        pause = min(self._next, self.longest)
-        self._next = SHORTEST if self._next == 0 else min(self._next * _GROWTH, self.longest)
+        longest = self.longest
+        if asyncio.get_running_loop().time() < self._hurry_until:
+            longest = min(longest, HURRY)
+        pause = min(self._next, longest)
+        self._next = SHORTEST if self._next == 0 else min(self._next * _GROWTH, longest)
         if pause <= 0:
             self._woken.clear()
             return

@@ -75,10 +75,10 @@ class RowMerges:
             if len(self._writers) >= _MOST:
                 self._has_room.clear()
 
-    async def flush(self) -> None:
-        """Wait until everything submitted is written."""
-        while self._writers:
-            await asyncio.wait(list(self._writers.values()))
+    async def flush(self, belongs: Callable[[str], bool] = lambda instance_id: True) -> None:
+        """Wait until everything submitted for the instances that ``belongs`` picks is written."""
+        while writers := [writer for instance_id, writer in self._writers.items() if belongs(instance_id)]:
+            await asyncio.wait(writers)
 
     async def _write(self, instance_id: str) -> None:
         try:

@@ -63,6 +63,8 @@ class Session:
         self.instance_id = instance_id
         self.partition = partition
         self.inbox: list[Delivery] = []
+        self.taken: list[Delivery] = []
+        """The batch under way."""
         self.task: asyncio.Task[None] | None = None
         self.foreign: set[int] = set()
         """Open activities whose work items were left visible: any worker may complete them."""

@@ -15,7 +15,7 @@ from durable_core.errors import StorageError
 from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.activities import ActivityWorker
 from durable_core.worker.checkpoint import OutgoingMessages, Written, is_reserved
-from durable_core.worker.delayed import DelayedDeliveries
+from durable_core.worker.delayed import DelayedDeliveries, seconds_until
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import Functions
 from durable_core.worker.message_leases import MessageLeases
@@ -85,9 +85,13 @@ class Sessions:
         """Messages of this partition's instances may be delivered from now on."""
         self._partitions.add(partition)
 
+    def refuse(self, partition: int) -> None:
+        """From now on messages of this partition go back to their queue."""
+        self._partitions.discard(partition)
+
     async def remove_partition(self, partition: int, *, grace: float) -> None:
         """Finish what runs (up to ``grace`` seconds), give everything else of this partition back at once."""
-        self._partitions.discard(partition)
+        self.refuse(partition)
         for delivery, left in self._delayed.drop(lambda item: self.hub.partition_of(item.instance_id) == partition):
             self._in_background(self._give_back(delivery, left))
         running = [
@@ -97,6 +101,12 @@ class Sessions:
         ]
         if running:
             await asyncio.wait(running, timeout=grace)
+        for session in [session for session in self._active.values() if session.partition == partition]:
+            # Its episode goes on and may still be committed; nobody waits for it any more.
+            abandoned, session.taken = session.taken, []
+            logger.warning("Instance '%s': an episode did not end in time and is abandoned.", session.instance_id)
+            for delivery in abandoned:
+                self._in_background(self._give_back(delivery, 0))
         for instance_id in [key for key, session in self._cached.items() if session.partition == partition]:
             self._cached.pop(instance_id).forget()
         if self._background:
@@ -137,8 +147,10 @@ class Sessions:
         """Deliver at ``due`` ticks, now if None."""
         if due is None:
             self.deliver(delivery)
-        else:
+        elif self.owns(delivery.instance_id):
             self._delayed.add(delivery, due)
+        else:
+            self._in_background(self._give_back(delivery, seconds_until(due, self.hub.now())))
 
     async def _work(self, session: Session) -> None:
         try:
@@ -152,9 +164,13 @@ class Sessions:
                     break
                 async with self._slots:
                     await self.merges.room()
+                    if session.partition not in self._partitions:
+                        continue
                     batch, session.inbox = session.inbox, []
                     self.backlog -= len(batch)
+                    session.taken = batch
                     await session.process(batch)
+                    session.taken = []
         finally:
             session.task = None
             session.last_used = asyncio.get_running_loop().time()

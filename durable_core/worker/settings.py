@@ -36,7 +36,9 @@ class WorkerSettings:
         store_inputs: keep activity inputs in history (``storeInputsInOrchestrationHistory``).
         default_version: version of children whose call names none (``defaultVersion``).
         versioning: which instances this worker takes (``versionMatchStrategy``, ``versionFailureStrategy``).
-        drain_grace: seconds that a stop waits for running activities and episodes.
+        drain_grace: seconds that the hand-over of a partition waits for the episodes in flight.
+        activity_grace: seconds that a stop waits for running activities, after the partitions were released
+            (``gracefulShutdownTimeout``).
     """
 
     max_concurrent_activities: int = field(default_factory=_ten_per_processor)
@@ -57,3 +59,4 @@ class WorkerSettings:
     default_version: str = ""
     versioning: Versioning = field(default_factory=Versioning)
     drain_grace: float = 10.0
+    activity_grace: float = 30.0

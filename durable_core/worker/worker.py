@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
@@ -26,6 +27,13 @@ from durable_core.worker.user_code import UserCode
 
 logger = logging.getLogger("durable_core.worker")
 
+_AFTER_TAKE_OVER = 60.0
+"""Seconds for which queues are polled at short intervals after another worker's partition was taken over."""
+_STOP_DRAIN = 1.5
+"""Seconds that a stop leaves to the episodes in flight: others wait for the partitions."""
+_LAST_RECEIVE = 1.0
+"""Seconds that a receive under way may take before it is cut off."""
+
 
 class Ownership(Protocol):
     """Who decides which partitions this worker serves; it calls ``acquired``, ``drain`` and ``lost`` of the worker."""
@@ -33,11 +41,21 @@ class Ownership(Protocol):
     async def run(self, worker: TaskHubWorker) -> None:
         """Own partitions until cancelled."""
 
+    async def close(self) -> None:
+        """Claim no more partitions; those that are owned stay until ``release``."""
+
     async def release(self) -> None:
-        """Let all partitions go, after they were drained."""
+        """Let all partitions go, after they were drained. Held messages are renewed until ``run`` is cancelled."""
 
     async def others_alive(self) -> bool:
         """Another live worker is seen in the hub."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Claim:
+    """One time that a partition became ours; ``taken_over``: another worker had it before."""
+
+    taken_over: bool
 
 
 class TaskHubWorker:
@@ -87,8 +105,12 @@ class TaskHubWorker:
         self.sessions.activities = self.activities
         self.sessions.outgoing = OutgoingMessages(hub, settings, self.activities, self.sessions.owns)
         self._user_code = user_code
-        self._listeners: dict[int, asyncio.Task[None]] = {}
-        self._listening: dict[int, ControlQueueListener] = {}
+        self._listeners: dict[int, tuple[ControlQueueListener, asyncio.Task[None]]] = {}
+        self._claims: dict[int, _Claim] = {}
+        """Partitions that are ours; one may still wait until its earlier loss has been drained."""
+        self._changes: dict[int, asyncio.Task[None]] = {}
+        """Drains and take-ups of one partition, each waiting for the one before: the last of them is kept here."""
+        self._stopping = False
         self._loops: list[asyncio.Task[None]] = []
         self._activity_loop: asyncio.Task[None] | None = None
 
@@ -107,43 +129,103 @@ class TaskHubWorker:
         ]
 
     async def stop(self) -> None:
-        """Take no new messages, finish or give back what is here, let the partitions go."""
-        if self._activity_loop is not None:
-            await _cancel(self._activity_loop)
-        await self.activities.drain(self._settings.drain_grace)
-        await asyncio.gather(*(self.drain(partition) for partition in list(self._listeners)))
+        """Let the partitions go at once, running activities when they have ended, then end.
+
+        Nothing new is taken. Episodes in flight get a moment; activities go on for ``activity_grace`` while their
+        messages stay leased, and their results travel by queue. What has not ended then becomes visible.
+        """
+        self._stopping = True
+        await self._ownership.close()
+        self.activities.stop_polling()
+        await asyncio.gather(*(self._drain(partition, _STOP_DRAIN) for partition in list(self._claims)))
         try:
             await asyncio.wait_for(self._ownership.release(), self._settings.drain_grace)
         except (StorageError, asyncio.TimeoutError) as error:
             logger.warning("The partitions were not released and pass on when their leases end: %r", error)
+        if self._activity_loop is not None:
+            await _finish(self._activity_loop)
+        await self.activities.drain(self._settings.activity_grace)
         for loop in self._loops:
             await _cancel(loop)
         self._user_code.close()
 
     # ---- partitions ------------------------------------------------------------------------------------------------
 
-    def acquired(self, partition: int) -> None:
-        """The partition is ours from now on."""
-        if partition in self._listeners:
+    def acquired(self, partition: int, *, taken_over: bool = False) -> None:
+        """The partition is ours from now on; it is listened to as soon as an earlier loss of it has been drained.
+
+        Args:
+            taken_over: another worker had it, and may have left messages that become visible by themselves.
+        """
+        if self._stopping or partition in self._claims:
             return
+        claim = self._claims[partition] = _Claim(taken_over)
+        if partition in self._changes:
+            self._in_turn(partition, self._take_up(partition, claim))
+        else:
+            self._listen(partition, claim)
+
+    async def _take_up(self, partition: int, claim: _Claim) -> None:
+        if self._claims.get(partition) is claim:
+            self._listen(partition, claim)
+
+    def _listen(self, partition: int, claim: _Claim) -> None:
         self.sessions.add_partition(partition)
         listener = ControlQueueListener(partition, self.sessions, self._set_aside, self._random)
-        self._listening[partition] = listener
-        self._listeners[partition] = self._spawn(listener.listen_forever(), f"control queue {partition}")
+        if claim.taken_over:
+            listener.hurry(_AFTER_TAKE_OVER)
+            self.activities.hurry(_AFTER_TAKE_OVER)
+        task = self._spawn(listener.listen_forever(), f"control queue {partition}")
+        self._listeners[partition] = (listener, task)
 
     async def drain(self, partition: int) -> None:
         """Stop listening; returns when nothing of this partition runs any more and everything was given back."""
-        self._listening.pop(partition, None)
-        listener = self._listeners.pop(partition, None)
-        if listener is not None:
-            await _cancel(listener)
-        await self.sessions.remove_partition(partition, grace=self._settings.drain_grace)
-        await self.sessions.merges.flush()
+        await self._drain(partition, self._settings.drain_grace)
 
     def lost(self, partition: int) -> None:
         """The lease is gone: touch the partition no more."""
         logger.warning("Partition %s was lost to another worker or by time.", self.hub.names.control_queue(partition))
-        self._spawn(self.drain(partition), f"loss of partition {partition}")
+        self._let_go(partition, self._settings.drain_grace)
+
+    async def _drain(self, partition: int, grace: float) -> None:
+        await asyncio.shield(self._let_go(partition, grace))
+
+    def _let_go(self, partition: int, grace: float) -> asyncio.Task[None]:
+        """From this moment on nothing is delivered any more; the task of the rest is returned."""
+        self._claims.pop(partition, None)
+        listener = self._listeners.pop(partition, None)
+        if listener is not None:
+            listener[0].stop()
+        self.sessions.refuse(partition)
+        return self._in_turn(partition, self._empty(partition, listener[1] if listener else None, grace))
+
+    async def _empty(self, partition: int, listener: asyncio.Task[None] | None, grace: float) -> None:
+        if listener is not None:
+            await _finish(listener)
+        await self.sessions.remove_partition(partition, grace=grace)
+        belongs = lambda instance_id: self.hub.partition_of(instance_id) == partition  # noqa: E731
+        try:
+            await asyncio.wait_for(self.sessions.merges.flush(belongs), grace)
+        except asyncio.TimeoutError:
+            logger.warning("Rows of partition %d could not be written in time; its next owner repairs them.", partition)
+
+    def _in_turn(self, partition: int, step: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run ``step`` after all earlier ones of this partition."""
+        before = self._changes.get(partition)
+
+        async def run() -> None:
+            if before is not None:
+                await asyncio.wait([before])
+            await step
+
+        task = self._spawn(run(), f"change of partition {partition}")
+        self._changes[partition] = task
+        task.add_done_callback(lambda done: self._changed(partition, done))
+        return task
+
+    def _changed(self, partition: int, task: asyncio.Task[None]) -> None:
+        if self._changes.get(partition) is task:
+            del self._changes[partition]
 
     # ---- messages of clients in this process -----------------------------------------------------------------------
 
@@ -157,9 +239,9 @@ class TaskHubWorker:
 
     def wake(self, instance_id: str) -> None:
         """A message was written visible into the instance's control queue: poll it soon if it is ours."""
-        listener = self._listening.get(self.hub.partition_of(instance_id))
+        listener = self._listeners.get(self.hub.partition_of(instance_id))
         if listener is not None:
-            listener.signal()
+            listener[0].signal()
 
     def accept(self, sent: Sent, *, is_new_instance: bool = False) -> None:
         """Handle a message that a client of this process wrote invisible."""
@@ -190,11 +272,20 @@ class OwnEverything:
             worker.acquired(partition)
         await self._leases.renew_forever(self._queues)
 
+    async def close(self) -> None:
+        """Nothing is claimed."""
+
     async def release(self) -> None:
         """Nothing is held."""
 
     async def others_alive(self) -> bool:
         return False
+
+
+async def _finish(task: asyncio.Task[None]) -> None:
+    """Wait a little for a loop that was told to stop, then cancel it."""
+    await asyncio.wait([task], timeout=_LAST_RECEIVE)
+    await _cancel(task)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

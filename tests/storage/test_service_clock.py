@@ -8,6 +8,7 @@ import pytest
 
 from durable_core.core import ticks
 from durable_core.storage.service_clock import ServiceClock
+from durable_core.storage.sleepless import sleepless_seconds
 
 
 class Time:
@@ -30,9 +31,25 @@ def test_it_stays_inside_the_bounds_of_its_answers_and_tightens() -> None:
     assert abs(shown - real) <= 0.4
 
 
+def test_the_first_answer_sets_it_even_if_the_machine_was_ahead() -> None:
+    machine = Time()
+    clock = ServiceClock(wall=lambda: 1_800_000_300.0, monotonic=lambda: machine.now)
+    assert ticks.to_unix(clock.now()) == pytest.approx(1_800_000_300.0, abs=1e-3)
+    clock.observe(formatdate(1_800_000_000, usegmt=True), machine.now)
+    assert 1_800_000_000 <= ticks.to_unix(clock.now()) <= 1_800_000_001
+
+
+def test_it_goes_on_while_the_machine_sleeps() -> None:
+    clock = ServiceClock()
+    before, real = clock.now(), sleepless_seconds()
+    assert clock.monotonic is sleepless_seconds
+    assert abs((clock.now() - before) / ticks.PER_SECOND - (sleepless_seconds() - real)) < 0.05
+
+
 def test_it_never_runs_backwards() -> None:
     machine = Time()
     clock = ServiceClock(wall=lambda: 1_800_000_300.0, monotonic=lambda: machine.now)
+    clock.observe(formatdate(1_800_000_300, usegmt=True), machine.now)
     before = clock.now()
     clock.observe(formatdate(1_800_000_000, usegmt=True), machine.now)
     assert clock.now() == before, "it waits for the service to catch up"

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, cast
 
 from durable_core.core.ticks import from_unix
 from durable_core.storage.memory import MemoryStorage
+from durable_core.storage.sleepless import sleepless_seconds
 from durable_core.taskhub.app_lease import create_app_lease
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitions import new_row, read_partition
 from durable_core.worker import lease_thread
 from durable_core.worker.identity import WorkerIdentity
-from durable_core.worker.lease_thread import LeaseThread, sleepless_seconds
+from durable_core.worker.lease_thread import LeaseThread
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.parent_watch import ParentWatch
 
@@ -35,7 +36,7 @@ class Listener:
         self.threads: set[int] = set()
         self.all_here = asyncio.Event()
 
-    def acquired(self, partition: int) -> None:
+    def acquired(self, partition: int, *, taken_over: bool = False) -> None:
         self.threads.add(threading.get_ident())
         self.partitions.add(partition)
         if len(self.partitions) == 4:
@@ -75,7 +76,9 @@ async def test_partitions_are_owned_told_to_the_workers_loop_and_released(tmp_pa
     assert owners(storage) == {identity.id}
     await thread.release()
     assert owners(storage) == {None}
-    await asyncio.wait_for(running, 10)
+    assert not running.done(), "messages that are held still need their leases"
+    running.cancel()
+    await asyncio.wait_for(asyncio.wait([running]), 10)
     assert not any(other.name == "durable-leases" for other in threading.enumerate())
 
 
@@ -117,7 +120,9 @@ async def test_an_orphan_says_so_and_keeps_its_leases_until_it_has_stopped(
     assert owners(storage) == {identity.id}
     await thread.release()
     assert owners(storage) == {None}
-    await asyncio.wait_for(running, 10)
+    assert not running.done(), "messages that are held still need their leases"
+    running.cancel()
+    await asyncio.wait_for(asyncio.wait([running]), 10)
 
 
 def test_the_leases_clock_is_monotonic_and_in_seconds() -> None:

@@ -41,7 +41,7 @@ class Member:
         )
         self.task = loop.create_task(self.manager.run())
 
-    def acquired(self, partition: int) -> None:
+    def acquired(self, partition: int, *, taken_over: bool = False) -> None:
         for other in self.group.members:
             assert other is self or partition not in other.listening, f"{other.name} still has {partition}"
         self.listening.add(partition)
@@ -57,6 +57,7 @@ class Member:
     async def leave(self) -> None:
         """What ``TaskHubWorker.stop`` does."""
         try:
+            await self.manager.close()
             await asyncio.gather(*(self.drain(partition) for partition in list(self.listening)))
             await self.manager.release()
         finally:
@@ -128,27 +129,45 @@ async def group(partitions: int = 4, seed: int = 0) -> Group:
 
 
 @pytest.mark.parametrize(
-    ("partitions", "workers", "shares", "seconds"),
+    ("partitions", "workers", "shares"),
     [
-        (4, 2, [2, 2], 15),
-        (4, 3, [2, 1, 1], 15),
-        (5, 4, [2, 1, 1, 1], 30),
-        (16, 5, [4, 3, 3, 3, 3], 30),
-        (4, 6, [1, 1, 1, 1, 0, 0], 30),
+        (4, 2, [2, 2]),
+        (4, 3, [2, 1, 1]),
+        (5, 4, [2, 1, 1, 1]),
+        (16, 5, [4, 3, 3, 3, 3]),
+        (4, 6, [1, 1, 1, 1, 0, 0]),
     ],
 )
-def test_workers_that_start_at_the_same_moment_share_evenly(
-    partitions: int, workers: int, shares: list[int], seconds: float
+def test_workers_that_start_at_the_same_moment_share_evenly_within_15_seconds(
+    partitions: int, workers: int, shares: list[int]
 ) -> None:
     async def main() -> None:
         hub = await group(partitions)
         for number in range(workers):
             hub.join(f"w{number}")
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(15)
         assert hub.shares() == shares
 
-    for seed in range(5):
+    for seed in range(12):
         run(main(), seed=seed)
+
+
+def test_workers_that_start_together_beside_old_ones_share_within_15_seconds() -> None:
+    async def main(seed: int) -> None:
+        random = Random(seed)
+        hub = await group(random.choice([4, 8, 16]), seed)
+        hub.latency = 0.05
+        for number in range(random.randint(1, 3)):
+            hub.join(f"old{number}")
+        await asyncio.sleep(random.uniform(15, 25))
+        for number in range(random.randint(2, 4)):
+            hub.join(f"new{number}")
+        await asyncio.sleep(15)
+        shares = hub.shares()
+        assert shares[0] - shares[-1] <= 1, (seed, shares)
+
+    for seed in range(40):
+        run(main(seed), seed=seed)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -282,6 +301,41 @@ def test_a_partition_that_was_asked_for_and_is_not_wanted_any_more_stays_where_i
         await asyncio.sleep(10)
         assert one.listening == {0, 1, 2, 3}
         assert [row.current_owner for row in hub.rows()] == ["one"] * 4
+
+    run(main())
+
+
+def test_a_worker_that_stops_claims_nothing_more_and_marks_its_rows_as_draining() -> None:
+    """A long drain must not end with partitions that were claimed meanwhile (task-hub 7.4, shutdown)."""
+
+    async def main() -> None:
+        hub = await group()
+        one, two = hub.join("one"), hub.join("two")
+        await asyncio.sleep(20)
+        one.drain_seconds = 40.0
+        leaving = asyncio.create_task(one.leave())
+        await asyncio.sleep(1)
+        mine = [row for row in hub.rows() if row.current_owner == "one"]
+        assert [row.is_draining for row in mine] == [True, True]
+        two.kill()
+        two.listening.clear()
+        await asyncio.sleep(36)
+        assert sum(row.current_owner == "one" for row in hub.rows()) == 2, "renewed while it drains, none claimed"
+        await leaving
+        assert not any(row.current_owner == "one" for row in hub.rows())
+
+    run(main())
+
+
+def test_partitions_of_a_worker_that_stops_are_claimed_within_3_seconds() -> None:
+    async def main() -> None:
+        hub = await group()
+        one, two = hub.join("one"), hub.join("two")
+        await asyncio.sleep(23)
+        one.drain_seconds = 11.0
+        await one.leave()
+        await asyncio.sleep(1.5)
+        assert two.listening == {0, 1, 2, 3}
 
     run(main())
 

@@ -162,6 +162,32 @@ def test_a_killed_worker_is_replaced_within_40_seconds() -> None:
     run(main(), limit=3600)
 
 
+def test_a_partition_that_is_lost_and_acquired_in_one_turn_is_listened_to() -> None:
+    """The worker's loop was blocked for longer than a lease, while its leases went on elsewhere."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start("one")
+        for _ in range(3):
+            for partition in range(4):
+                one.worker.lost(partition)
+                one.worker.acquired(partition)
+        await asyncio.sleep(5)
+        assert all(one.worker.sessions.owns_partition(partition) for partition in range(4))
+        client = world.client("elsewhere")
+        instances = [await client.start_new("hello5") for _ in range(8)]
+        await asyncio.sleep(40)
+        states = [await client.get_status(instance) for instance in instances]
+        assert {state.runtime_status.name for state in states if state is not None} == {"Completed"}
+        one.worker.lost(0)
+        one.worker.acquired(0)
+        one.worker.lost(0)
+        await asyncio.sleep(5)
+        assert not one.worker.sessions.owns_partition(0)
+
+    run(main(), limit=3600)
+
+
 def test_one_worker_alone_renews_with_one_call_in_ten_seconds() -> None:
     async def main() -> None:
         world = World(FUNCTIONS)

@@ -8,6 +8,7 @@ from typing import Any
 
 from durable_core.core.episode import Episode, Outgoing, run_episode
 from durable_core.core.history import (
+    EventRaised,
     ExecutionCompleted,
     ExecutionStarted,
     HistoryEvent,
@@ -82,3 +83,7 @@ def failed(task_id: int, reason: str) -> TaskFailed:
 
 
 Steps = Generator[Any, Any, Any]
+
+
+def raised(name: str, value: Any = None, timestamp: int = 7) -> EventRaised:
+    return EventRaised(timestamp=timestamp, name=name, input=encode(value))

@@ -93,13 +93,17 @@ class WorkerRuntime:
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(self._client), self._loop))
 
     def _run(self) -> None:
+        failure = ConfigurationError("The task hub worker is not running.")
         try:
             asyncio.run(self._main())
+        except ConfigurationError as error:
+            logger.error("The task hub worker cannot run: %s", error)
+            failure = error
         except Exception:  # the thread's end must be seen, and must not take the host down
             logger.exception("The task hub worker ended unexpectedly.")
         finally:
             if not self._ready.done():
-                self._ready.set_exception(ConfigurationError("The task hub worker is not running."))
+                self._ready.set_exception(failure)
             self._ended.set_result(None)
 
     async def _main(self) -> None:

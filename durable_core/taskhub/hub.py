@@ -13,8 +13,9 @@ from durable_core.taskhub.instance_store import InstanceStore
 from durable_core.taskhub.messages import MessageStore
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitioning import partition_of
-from durable_core.taskhub.partitions import new_row
+from durable_core.taskhub.partitions import PartitionRow, check_partitions, new_row, read_partition
 from durable_core.taskhub.payloads import PayloadStore
+from durable_core.taskhub.poison import PoisonStore
 
 
 class TaskHub:
@@ -29,6 +30,7 @@ class TaskHub:
         messages: sends and opens queue messages.
         history: loads and appends histories.
         instances: reads and writes Instances rows.
+        poison: the messages that were set aside.
     """
 
     def __init__(self, account: StorageAccount, names: HubNames, random: Random) -> None:
@@ -37,6 +39,7 @@ class TaskHub:
         self.payloads = PayloadStore(account.blobs, names.large_messages, random)
         self.messages = MessageStore(account.queues, names, self.payloads, random, self.now)
         self.history = HistoryStore(account.tables, names, self.payloads, self.now)
+        self.poison = PoisonStore(account, names, self.messages)
         self.instances = InstanceStore(account.tables, names, self.payloads, self.now)
 
     def now(self) -> int:
@@ -48,26 +51,30 @@ class TaskHub:
         return partition_of(instance_id, self.names.partition_count)
 
     async def create(self) -> None:
-        """Create what is missing of the hub; nothing that exists is touched (task-hub 8.1)."""
+        """Create what is missing of the hub; nothing that exists is touched (task-hub 8.1).
+
+        Raises:
+            ConfigurationError: the hub exists with another number of partitions.
+        """
         account, names = self.account, self.names
+        await self._create_partitions()
         await asyncio.gather(
             create_app_lease(account.blobs, names),
             account.tables.create(names.history),
             account.tables.create(names.instances),
             account.queues.create(names.work_items),
             *(account.queues.create(names.control_queue(index)) for index in range(names.partition_count)),
-            self._create_partitions(),
         )
 
     async def _create_partitions(self) -> None:
         tables, names = self.account.tables, self.names
+        present: list[PartitionRow] = []
         if not await tables.create(names.partitions):
-            page = await tables.query(names.partitions)
-            present = {row.values["RowKey"] for row in page.rows}
-        else:
-            present = set()
-        wanted = (names.control_queue(index) for index in range(names.partition_count))
-        await asyncio.gather(*(self._create_partition(queue) for queue in wanted if queue not in present))
+            present = [read_partition(row) for row in (await tables.query(names.partitions)).rows]
+            if present:
+                check_partitions(names.hub, present, names.control_queues, creating=True)
+        missing = set(names.control_queues) - {row.partition for row in present}
+        await asyncio.gather(*(self._create_partition(queue) for queue in sorted(missing)))
 
     async def _create_partition(self, queue: str) -> None:
         try:

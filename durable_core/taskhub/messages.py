@@ -87,13 +87,23 @@ class MessageStore:
         url = self._payloads.url(blob) if blob is not None else None
         return Sent(queue, receipt, data, self._now(), delay, url)
 
+    def text_of(self, data: MessageData) -> str:
+        """The text with which an opened message stands in its queue."""
+        text = encode(data)
+        blob = message_blob(data, text)
+        return text if blob is None else encode(blob_reference(blob))
+
     async def open(self, message: QueueMessage) -> MessageData:
         """Decode a received message, following a blob reference (task-hub 3.8).
 
         Raises:
             UndecodableMessageError: neither the text nor its blob is a message.
         """
-        data = decode(message.text)
+        return await self.open_text(message.text)
+
+    async def open_text(self, text: str) -> MessageData:
+        """Decode the text of a message; as ``open``."""
+        data = decode(text)
         if data.compressed_blob_name:
             return decode(await self._payloads.get(data.compressed_blob_name))
         return data

@@ -71,6 +71,11 @@ class HubNames:
         return f"{self.hub}Partitions"
 
     @property
+    def poison(self) -> str:
+        """Table of the messages that were set aside; ours alone."""
+        return f"{self.hub}Poison"
+
+    @property
     def app_lease(self) -> str:
         """Container whose lease is the app lease."""
         return f"{self._lower}-applease"

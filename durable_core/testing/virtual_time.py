@@ -19,6 +19,7 @@ EPOCH = ticks.parse("2026-01-01T00:00:00Z")
 """Where virtual clocks begin."""
 
 
+_LAST_ROUNDS = 5
 _MOST_TURNS = 1_000_000
 """Turns of a loop without any time passing that are still believed to lead somewhere."""
 
@@ -147,9 +148,11 @@ def run(main: Coroutine[Any, Any, T], *, seed: int | None = None, limit: float =
 def _cancel_rest(loop: VirtualTimeLoop) -> None:
     loop._limit = float("inf")
     loop._turns = 0
-    rest = asyncio.all_tasks(loop)
-    for task in rest:
-        task.cancel()
-    if rest:
+    for _ in range(_LAST_ROUNDS):  # what is cancelled may begin something new
+        rest = asyncio.all_tasks(loop)
+        for task in rest:
+            task.cancel()
+        if not rest:
+            break
         loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
     loop.run_until_complete(loop.shutdown_asyncgens())

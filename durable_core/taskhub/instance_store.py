@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from durable_core.core.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
 from durable_core.core.messages import TaskMessage
-from durable_core.errors import NotFoundError
+from durable_core.errors import AlreadyExistsError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import ANY, Entity, TableStore
 from durable_core.taskhub import instance_table
 from durable_core.taskhub.history_table import OVERFLOW_UNITS
@@ -75,10 +75,16 @@ class InstanceStore:
             await self._payloads.put(name, event.input)
             input_url = self._payloads.url(name)
         row = instance_table.created(event, hub=self._names.hub, now=self._now(), input_url=input_url)
-        if existing is None:
-            await self._tables.insert(self._names.instances, row)
-        else:
-            await self._tables.replace(self._names.instances, row, etag=existing.etag)
+        try:
+            if existing is None:
+                await self._tables.insert(self._names.instances, row)
+            else:
+                await self._tables.replace(self._names.instances, row, etag=existing.etag)
+        except (AlreadyExistsError, PreconditionFailedError):
+            # A try whose answer was lost may have written the row: then it is ours, and nobody was faster.
+            stands = await self.get(event.instance.instance_id, with_payloads=False)
+            if stands is None or stands.execution_id != event.instance.execution_id:
+                raise
 
     def checkpoint(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,11 +10,16 @@ from random import Random
 
 from durable_core.core.history import TaskScheduled
 from durable_core.core.messages import MessageData, Sender, TaskMessage
+from durable_core.errors import UnavailableError
 from durable_core.storage.base import QueueMessage, QueueStore, Receipt
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitioning import partition_of
 from durable_core.taskhub.payloads import PayloadStore, message_blob
 from durable_core.taskhub.wire import blob_reference, decode, encode
+
+_TRIES = 4
+"""Of one put, beyond what the storage provider retries by itself."""
+_FIRST_PAUSE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ class MessageStore:
             await self._payloads.put(blob, text)
             text = encode(blob_reference(blob))
         queue = self.queue_of(message)
-        receipt = await self._queues.put(queue, text, delay=delay, explicit_delay=explicit_delay)
+        receipt = await self._put(queue, text, delay, explicit_delay)
         url = self._payloads.url(blob) if blob is not None else None
         return Sent(queue, receipt, data, self._now(), delay, url)
 
@@ -92,6 +98,17 @@ class MessageStore:
         text = encode(data)
         blob = message_blob(data, text)
         return text if blob is None else encode(blob_reference(blob))
+
+    async def _put(self, queue: str, text: str, delay: int, explicit_delay: bool) -> Receipt:
+        """Put a text, again if it is not known whether it arrived: whoever receives a second copy tells it apart."""
+        for attempt in itertools.count(1):
+            try:
+                return await self._queues.put(queue, text, delay=delay, explicit_delay=explicit_delay)
+            except UnavailableError:
+                if attempt >= _TRIES:
+                    raise
+                await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
+        raise AssertionError("the loop returns or raises")
 
     async def open(self, message: QueueMessage) -> MessageData:
         """Decode a received message, following a blob reference (task-hub 3.8).

@@ -12,7 +12,7 @@ from durable_core.core import ticks
 from durable_core.core.episode import Outgoing
 from durable_core.core.history import EventRaised, ExecutionStarted, TaskScheduled
 from durable_core.core.messages import Sender
-from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError, UnavailableError
+from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.messages import Sent
 from durable_core.worker.delayed import seconds_until
@@ -23,10 +23,6 @@ logger = logging.getLogger("durable_core.worker")
 
 _AT_ONCE = 64
 """Puts in flight per checkpoint."""
-
-_TRIES = 4
-"""Of one put, beyond what the storage provider retries by itself."""
-_FIRST_PAUSE = 0.1
 
 LONGEST_INVISIBILITY = 7 * 24 * 3600
 """Seconds; what Azure Queues allow for a message's visibility timeout (task-hub 3.7)."""
@@ -118,19 +114,10 @@ class OutgoingMessages:
         if ours:
             lease = self._settings.handover_lease if delay else self._settings.message_lease
             delay = min(delay + lease, LONGEST_INVISIBILITY)
-        for attempt in range(1, _TRIES + 1):
-            try:
-                sent = await self._hub.messages.send(
-                    item.message, sender=sender, episode=episode, delay=delay, explicit_delay=due is not None
-                )
-            except UnavailableError:
-                # One put of a large fan-out must not cost all of them; a second copy of a message does no harm.
-                if attempt == _TRIES:
-                    raise
-                await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
-            else:
-                return Written(item, sent, ours, due)
-        raise AssertionError("the loop returns or raises")
+        sent = await self._hub.messages.send(
+            item.message, sender=sender, episode=episode, delay=delay, explicit_delay=due is not None
+        )
+        return Written(item, sent, ours, due)
 
     async def take_back(self, written: Sequence[Written]) -> None:
         """Delete the messages of an episode that will not be committed, as far as nobody has taken them."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from durable_core.core.history import OrchestrationStatus
-from durable_core.errors import UnavailableError
+from durable_core.errors import AlreadyExistsError, UnavailableError
 from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
 from durable_core.worker.identity import WorkerIdentity
@@ -250,6 +250,33 @@ def test_a_flood_of_starts_waits_in_the_queues_and_not_in_memory() -> None:
         states = [await one.client.get_status(instance) for instance in instances]
         assert {state.runtime_status for state in states if state is not None} == {OrchestrationStatus.Completed}
         assert most < 300
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("queue.put", UnavailableError("connection lost")), ("table.insert", AlreadyExistsError("our own first try"))],
+)
+def test_a_start_whose_answer_was_lost_is_one_start(kind: str, error: Exception) -> None:
+    """A put is repeated, its copy is a duplicate; a row that stands under our own execution id was written by us."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        lost = [error]
+
+        def lose(call: StorageCall) -> None:
+            if call.kind == kind and lost:
+                raise lost.pop()
+
+        world.faults.after_hooks.append(lose)
+        instance_id = await one.client.start_new("hello5")
+        assert lost == []
+        status = await one.client.wait_for_completion(instance_id, timeout=60)
+        assert status is not None and status.runtime_status is OrchestrationStatus.Completed
+        await asyncio.sleep(60)
         assert world.left_over() == {}
 
     run(main(), limit=3600)

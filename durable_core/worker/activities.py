@@ -14,6 +14,7 @@ from durable_core.core.messages import TaskMessage
 from durable_core.errors import StorageError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage
 from durable_core.taskhub.hub import TaskHub
+from durable_core.worker.attempts import cut_off
 from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import Activity, ActivityCall, Functions, unknown_function
@@ -199,7 +200,10 @@ class ActivityWorker:
         if activity is None and await self._leave_to_others(held):
             await self._leases.put_off(held)
             return
-        result = await self._execute(activity, work, work.event)
+        if cut_off(held, self._hub.now()) >= self._settings.max_cut_off:
+            result = self._given_up(held, work.event)
+        else:
+            result = await self._execute(activity, work, work.event)
         await self._complete(held, TaskMessage(result, work.target))
 
     async def _execute(self, activity: Activity | None, work: TaskMessage, event: TaskScheduled) -> HistoryEvent:
@@ -222,6 +226,14 @@ class ActivityWorker:
 
     def _unknown(self, event: TaskScheduled) -> HistoryEvent:
         reason = unknown_function("activity", event.name or "", self._functions.activities)
+        logger.error("%s", reason)
+        return TaskFailed(timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason)
+
+    def _given_up(self, held: HeldMessage, event: TaskScheduled) -> HistoryEvent:
+        reason = (
+            f"Activity function '{event.name}' was given up at attempt {held.dequeue_count}: each time the worker "
+            "process that ran it died. Look for crashes of native code, exits of the process or lack of memory."
+        )
         logger.error("%s", reason)
         return TaskFailed(timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason)
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from durable_core.core import ticks
@@ -30,6 +31,7 @@ from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
 from durable_core.worker.start_rules import is_repeated_start, judge_start
+from durable_core.worker.user_code import EndlessCodeError
 
 if TYPE_CHECKING:
     from durable_core.worker.sessions import Sessions
@@ -111,11 +113,16 @@ class Session:
         except StorageError as error:
             logger.warning("Instance '%s': an episode is put off, storage failed: %s", self.instance_id, error)
             self.forget()
+            await self._manager.failed(batch, error)
+        except EndlessCodeError as error:
+            logger.warning("Instance '%s': an episode is stopped and put off: %s", self.instance_id, error)
+            self.forget()
+            self._manager.note_endless(self.instance_id)
             await self._manager.put_off(batch)
-        except Exception:  # a defect must not cost a message: the batch comes back, the log has the trace
+        except Exception as error:  # a defect must not cost a message: the batch comes back, the log has the trace
             logger.exception("Instance '%s': an episode failed unexpectedly and is put off.", self.instance_id)
             self.forget()
-            await self._manager.put_off(batch)
+            await self._manager.failed(batch, error)
 
     def _must_begin(self) -> bool:
         """The checkpoint that began this generation was cut off before its decisions: whatever message wakes the
@@ -272,12 +279,14 @@ class Session:
                 self._leave_version(batch, started)
                 return
             episode = self._wrong_version(state, started, received)
+        elif (reason := manager.why_not(self.instance_id, started.name, batch.accepted)) is not None:
+            logger.error("Instance '%s': %s", self.instance_id, reason)
+            episode = reject(state, received, reason, now=manager.hub.now())
         elif orchestrator is not None:
             run = self._run
             self._run = None
-            episode, self._run = await manager.user_code.call(
-                _run, state, run, orchestrator, received, manager.hub.now(), manager.episode_rules
-            )
+            code = partial(_run, state, run, orchestrator, received, manager.hub.now(), manager.episode_rules)
+            episode, self._run = await manager.user_code.call_within(manager.settings.episode_limit, code)
         elif await manager.leave_to_others((*batch.accepted, *batch.dropped)):
             batch.deferred.extend((*batch.accepted, *batch.dropped))
             return

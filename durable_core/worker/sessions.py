@@ -14,6 +14,7 @@ from durable_core.core.history import ExecutionCompleted
 from durable_core.errors import StorageError
 from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.activities import ActivityWorker
+from durable_core.worker.attempts import cut_off, next_batch
 from durable_core.worker.checkpoint import OutgoingMessages, Written, is_reserved
 from durable_core.worker.delayed import DelayedDeliveries, seconds_until
 from durable_core.worker.delivery import Delivery
@@ -21,6 +22,7 @@ from durable_core.worker.functions import Functions
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.row_merges import RowMerges
 from durable_core.worker.session import Session
+from durable_core.worker.set_aside import SetAside
 from durable_core.worker.settings import WorkerSettings
 from durable_core.worker.user_code import UserCode
 
@@ -47,6 +49,7 @@ class Sessions:
         user_code: UserCode,
         settings: WorkerSettings,
         others_alive: Callable[[], Awaitable[bool]],
+        set_aside: SetAside,
     ) -> None:
         self.hub = hub
         self.functions = functions
@@ -61,6 +64,9 @@ class Sessions:
         self._complaints: set[tuple[str, str]] = set()
         self.merges = RowMerges(hub.instances.merge, leases)
         self._others_alive = others_alive
+        self._set_aside = set_aside
+        self._endless: set[str] = set()
+        """Instances whose orchestrator did not come to an end in time."""
         self._delayed = DelayedDeliveries(hub.now, self.deliver)
         self._partitions: set[int] = set()
         self._active: dict[str, Session] = {}
@@ -166,7 +172,7 @@ class Sessions:
                     await self.merges.room()
                     if session.partition not in self._partitions:
                         continue
-                    batch, session.inbox = session.inbox, []
+                    batch, session.inbox = next_batch(session.inbox)
                     self.backlog -= len(batch)
                     session.taken = batch
                     await session.process(batch)
@@ -207,6 +213,40 @@ class Sessions:
     async def put_off(self, deliveries: Sequence[Delivery]) -> None:
         """Put messages back with the usual back-off; results are sent as ordinary replies instead."""
         await asyncio.gather(*(self._put_off(delivery) for delivery in deliveries))
+
+    async def failed(self, deliveries: Sequence[Delivery], error: Exception) -> None:
+        """Put messages off whose processing ended with ``error``, or set aside those that failed too often."""
+        await asyncio.gather(*(self._failed(delivery, error) for delivery in deliveries))
+
+    async def _failed(self, delivery: Delivery, error: Exception) -> None:
+        try:
+            if not delivery.is_result and await self._set_aside.failed(delivery.held, error):
+                return
+        except StorageError as failure:
+            logger.warning("A message could not be set aside yet: %s", failure)
+        await self._put_off(delivery)
+
+    def why_not(self, instance_id: str, name: str, deliveries: Sequence[Delivery]) -> str | None:
+        """Why the orchestrator shall not be tried once more with these messages; None if it shall."""
+        now, settings = self.hub.now(), self.settings
+        tries = max((delivery.dequeue_count for delivery in deliveries), default=0)
+        if instance_id in self._endless and tries >= settings.max_attempts:
+            self._endless.discard(instance_id)
+            return (
+                f"Orchestrator function '{name}' ran for more than {settings.episode_limit:g} seconds without waiting "
+                f"for anything, in each of its last attempts (attempt {tries}). Orchestrators must not loop or block: "
+                "do the work in activities."
+            )
+        if any(cut_off(item.held, now) >= settings.max_cut_off for item in deliveries if not item.is_result):
+            return (
+                f"Orchestrator function '{name}' was given up at attempt {tries}: each time the worker process that "
+                "ran it died. Look for crashes of native code, exits of the process or lack of memory."
+            )
+        return None
+
+    def note_endless(self, instance_id: str) -> None:
+        """The orchestrator of this instance did not come to an end in time."""
+        self._endless.add(instance_id)
 
     async def _put_off(self, delivery: Delivery) -> None:
         try:

@@ -1,52 +1,82 @@
-"""Messages that cannot be read: kept for a human in ``{queue}-poison``, so that the queue goes on (design rule 9)."""
+"""Messages that keep failing: put off a few times, then kept for a human (design rule 9)."""
 
 from __future__ import annotations
 
 import logging
 
-from durable_core.errors import NotFoundError, PreconditionFailedError
-from durable_core.storage.base import QueueMessage, QueueStore
-from durable_core.worker.message_leases import back_off
+from durable_core.errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    UnavailableError,
+)
+from durable_core.storage.base import QueueMessage
+from durable_core.taskhub.hub import TaskHub
+from durable_core.worker.message_leases import HeldMessage, MessageLeases, back_off
 
 logger = logging.getLogger("durable_core.worker")
 
+_PASSING = (UnavailableError, AuthenticationError, NotFoundError, AlreadyExistsError, PreconditionFailedError)
+"""Storage's trouble or somebody else's progress: no message is to blame, however often it happens."""
+
 
 class SetAside:
-    """Puts unreadable messages off a few times, then moves them, text unchanged, to the queue's poison queue.
+    """Puts failing messages off a few times, then moves them, text unchanged, to the hub's poison store.
 
     Args:
         tries: receives after which a message is moved.
     """
 
-    def __init__(self, queues: QueueStore, tries: int) -> None:
-        self._queues = queues
+    def __init__(self, hub: TaskHub, leases: MessageLeases, tries: int) -> None:
+        self._hub = hub
+        self._leases = leases
         self._tries = tries
 
     async def put(self, queue: str, message: QueueMessage, error: Exception) -> None:
         """Deal with one message of ``queue`` that ``error`` says cannot be read."""
+        message_id, count = message.receipt.message_id, message.dequeue_count
+        reason = f"The message cannot be read: {error}"
         try:
-            if message.dequeue_count < self._tries:
-                logger.warning(
-                    "Message %s of queue %s cannot be read (try %d of %d): %s",
-                    message.receipt.message_id,
-                    queue,
-                    message.dequeue_count,
-                    self._tries,
-                    error,
-                )
-                await self._queues.update(queue, message.receipt, lease=back_off(message.dequeue_count))
+            if count < self._tries:
+                self._complain(queue, message_id, count, reason)
+                await self._hub.account.queues.update(queue, message.receipt, lease=back_off(count))
                 return
-            poison = f"{queue}-poison"
-            await self._queues.create(poison)
-            await self._queues.put(poison, message.text)
-            await self._queues.delete(queue, message.receipt)
-            logger.error(
-                "Message %s of queue %s cannot be read and was moved to queue %s after %d tries: %s",
-                message.receipt.message_id,
-                queue,
-                poison,
-                message.dequeue_count,
-                error,
-            )
+            await self._keep(queue, message_id, message.text, count, message.inserted, reason)
+            await self._hub.account.queues.delete(queue, message.receipt)
         except (NotFoundError, PreconditionFailedError):
-            logger.info("Message %s of queue %s was taken by another worker.", message.receipt.message_id, queue)
+            logger.info("Message %s of queue %s was taken by another worker.", message_id, queue)
+        except StorageError as failure:
+            logger.warning("Message %s of queue %s could not be set aside yet: %s", message_id, queue, failure)
+
+    async def failed(self, held: HeldMessage, error: Exception) -> bool:
+        """Set a message aside whose processing has failed too often; False if it is to be put off once more.
+
+        Raises:
+            StorageError: it could not be kept; it still stands in its queue.
+        """
+        message_id, count = held.receipt.message_id, held.dequeue_count
+        if isinstance(error, _PASSING):
+            return False
+        reason = f"Processing failed: {type(error).__name__}: {error}"
+        if count < self._tries:
+            self._complain(held.queue, message_id, count, reason)
+            return False
+        text = self._hub.messages.text_of(held.data)
+        await self._keep(held.queue, message_id, text, count, held.inserted, reason)
+        await self._leases.delete(held)
+        return True
+
+    def _complain(self, queue: str, message_id: str, count: int, reason: str) -> None:
+        logger.warning("Message %s of queue %s, try %d of %d. %s", message_id, queue, count, self._tries, reason)
+
+    async def _keep(self, queue: str, message_id: str, text: str, count: int, inserted: int, reason: str) -> None:
+        await self._hub.poison.put(queue, message_id, text, reason=reason, dequeue_count=count, inserted=inserted)
+        logger.error(
+            "Message %s of queue %s was set aside after %d tries (`durable poison` lists it). %s",
+            message_id,
+            queue,
+            count,
+            reason,
+        )

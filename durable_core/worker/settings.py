@@ -32,7 +32,10 @@ class WorkerSettings:
         session_idle: seconds after which an idle one of them is let go.
         force_replay: keep no sessions: every episode replays its history.
         unknown_function_patience: how long a message for an unknown function is left to other live workers.
-        undecodable_tries: receives after which an unreadable message is set aside.
+        poison_tries: receives after which a message that cannot be read or processed is set aside.
+        max_attempts: receives after which an instance fails whose orchestrator did not come to an end in time.
+        max_cut_off: receives that ended with the death of their worker after which the instance or activity fails.
+        episode_limit: seconds that an orchestrator may run without waiting for anything (``orchestratorTimeout``).
         store_inputs: keep activity inputs in history (``storeInputsInOrchestrationHistory``).
         default_version: version of children whose call names none (``defaultVersion``).
         versioning: which instances this worker takes (``versionMatchStrategy``, ``versionFailureStrategy``).
@@ -54,7 +57,10 @@ class WorkerSettings:
     session_idle: float = 300.0
     force_replay: bool = False
     unknown_function_patience: float = 120.0
-    undecodable_tries: int = 5
+    poison_tries: int = 5
+    max_attempts: int = 4
+    max_cut_off: int = 3
+    episode_limit: float = 60.0
     store_inputs: bool = False
     default_version: str = ""
     versioning: Versioning = field(default_factory=Versioning)

@@ -89,8 +89,8 @@ class TaskHubWorker:
         self._ownership = ownership
         self._leases = leases
         self._random = random
-        self._set_aside = SetAside(hub.account.queues, settings.undecodable_tries)
-        self.sessions = Sessions(hub, functions, leases, user_code, settings, ownership.others_alive)
+        self._set_aside = SetAside(hub, leases, settings.poison_tries)
+        self.sessions = Sessions(hub, functions, leases, user_code, settings, ownership.others_alive, self._set_aside)
         self.activities = ActivityWorker(
             hub,
             functions,

@@ -80,3 +80,7 @@ class InstanceNotFoundError(DurableError):
 
 class InvalidOperationError(DurableError):
     """The instance is in a status that does not allow the operation."""
+
+
+class LockingRulesError(DurableError, RuntimeError):
+    """Code inside a critical section did what its rules forbid (orchestration-semantics 9.9); the text says what."""

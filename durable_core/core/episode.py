@@ -19,6 +19,7 @@ from durable_core.core.decisions import (
     StartSubOrchestration,
 )
 from durable_core.core.determinism import SPLIT_TIMER_ID
+from durable_core.core.entity_messages import RELEASE, ReleaseMessage, is_response
 from durable_core.core.history import (
     FIRE_AND_FORGET,
     NO_ID,
@@ -76,18 +77,22 @@ def judge(
     reply_to = settled_id(event)
     patient = dequeue_count <= ZOMBIE_DEQUEUES
     started = state.started or starting
-    if started is None:
-        return Verdict.DEFER if reply_to is not None and patient else Verdict.DROP
     wanted = message.target.execution_id
+    from_entity = isinstance(event, EventRaised) and is_response(event.name, wanted)
+    is_reply = reply_to is not None or from_entity
+    if started is None:
+        return Verdict.DEFER if is_reply and patient else Verdict.DROP
     if wanted and wanted != started.instance.execution_id:
         # An answer for a generation that we cannot see: an old one, or one whose checkpoint is still on its way.
-        return Verdict.DEFER if reply_to is not None and patient and not state.is_finished else Verdict.DROP
+        return Verdict.DEFER if is_reply and patient and not state.is_finished else Verdict.DROP
     if state.is_finished and not isinstance(event, GenericEvent):
         return Verdict.DROP
     if state.is_duplicate(event):
         return Verdict.DROP
     if reply_to is not None and not state.has_scheduled(reply_to):
         return Verdict.DEFER if patient else Verdict.DROP
+    if isinstance(event, EventRaised) and from_entity and not state.has_requested(event.name):
+        return Verdict.DEFER if patient and not state.has_response(event.name) else Verdict.DROP
     return Verdict.ACCEPT
 
 
@@ -207,6 +212,8 @@ def _decide(
     started = state.started
     assert started is not None, "the caller never runs an episode without a start"
     for decision in run.take_decisions():
+        if isinstance(decision, Complete):
+            _release_locks(state, decision, outgoing, now)
         if isinstance(decision, Complete) and decision.status is OrchestrationStatus.ContinuedAsNew:
             return _next_start(started, decision, outgoing, now)
         if isinstance(decision, StartSubOrchestration) and decision.version is None:
@@ -214,6 +221,20 @@ def _decide(
         state.add(_record(decision, now, rules.store_inputs))
         outgoing.extend(_messages(decision, started, now))
     return None
+
+
+def _release_locks(state: RuntimeState, end: Complete, outgoing: list[Outgoing], now: int) -> None:
+    """However an orchestration or a generation ends, the entities that it has locked, or still waits for, are
+    released (semantics 9.9); ``end`` moves behind the releases."""
+    started = state.started
+    assert started is not None
+    open_locks = [(lock, entity) for lock, entities in state.locks.items() for entity in entities]
+    for lock_id, entity in open_locks:
+        text = ReleaseMessage(parent=started.instance.instance_id, id=lock_id).encode()
+        release = SendEvent(end.id, entity, RELEASE, text)
+        state.add(_record(release, now, False))
+        outgoing.extend(_messages(release, started, now))
+        end.id += 1
 
 
 def _next_start(started: ExecutionStarted, decision: Complete, outgoing: list[Outgoing], now: int) -> _NextStart:
@@ -392,7 +413,9 @@ def reject(
     state.extend(_played(event) for event in received)
     assert state.started is not None, "the caller never rejects without a start"
     end = Complete(decided, OrchestrationStatus.Failed, text, failure_details)
+    outgoing: list[Outgoing] = []
+    _release_locks(state, end, outgoing, now)
     state.add(_record(end, now, False))
-    outgoing = _messages(end, state.started, now)
+    outgoing.extend(_messages(end, state.started, now))
     state.add(OrchestratorCompleted(timestamp=now))
     return Episode(state, first, state.events[first:], outgoing, state.episodes, None)

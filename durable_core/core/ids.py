@@ -79,3 +79,17 @@ def child_execution_id(execution_id: str, task_id: int) -> str:
 def next_execution_id(execution_id: str) -> str:
     """Execution id of the generation that follows ``execution_id``, the same however often the episode is repeated."""
     return uuid.uuid5(_EXECUTIONS, f"{execution_id}:next").hex
+
+
+def orchestration_request_id(instance_id: str, execution_id: str, number: int, target: str, what: str) -> uuid.UUID:
+    """Id of an entity request of an orchestration: a version-5 UUID in .NET's namespace (semantics 2.9).
+
+    .NET puts the current time into the name. Here stand the execution, and what is asked of whom, so that an episode
+    that is repeated because it was not committed asks under the same id, and the entity recognises it.
+    """
+    return uuid.uuid5(_DOTNET_NAMESPACE, f"{instance_id}_{execution_id}_{number}_{target}_{what}")
+
+
+def entity_request_id(instance_id: str, cause: str, number: int) -> uuid.UUID:
+    """Id of the ``number``-th message that an entity sends because of the request ``cause``."""
+    return uuid.uuid5(_DOTNET_NAMESPACE, f"{instance_id}_{cause}_{number}")

@@ -23,6 +23,7 @@ from durable_core.core.decisions import (
     StartSubOrchestration,
 )
 from durable_core.core.determinism import SPLIT_TIMER_ID, mismatch
+from durable_core.core.entity_calls import EntityCalls
 from durable_core.core.failures import TaskFailedError
 from durable_core.core.history import (
     EventRaised,
@@ -116,6 +117,7 @@ class OrchestrationRun:
         self._buffered: dict[str, deque[tuple[int, EventRaised]]] = {}
         self._continuation: _Continuation | None = None
         self._held_back: list[HistoryEvent] = []
+        self._entities: EntityCalls | None = None
         self._is_complete = False
         self._is_terminated = False
         self._has_diverged = False
@@ -223,7 +225,12 @@ class OrchestrationRun:
         Args:
             instance_id: of the child; ``{execution id}:{task id}`` if None or blank (behaviour 40).
             version: of the child, None for the default.
+
+        Raises:
+            LockingRulesError: entities are locked.
         """
+        if self._entities is not None:
+            self._entities.check_child()
         task = AtomicTask(self._next_id)
         self._decide(self._child(name, input, instance_id, version), task, decode)
         return task
@@ -255,6 +262,13 @@ class OrchestrationRun:
             due: ticks before which the event is not visible, None for at once.
         """
         self._decide(SendEvent(self._next_id, instance_id, name, input, due), None, None)
+
+    @property
+    def entities(self) -> EntityCalls:
+        """Calls, signals and critical sections of this execution."""
+        if self._entities is None:
+            self._entities = EntityCalls(self)
+        return self._entities
 
     def create_timer(self, fire_at: int) -> TimerTask:
         """Create a timer that fires at ``fire_at`` ticks, at once when that is past.
@@ -342,11 +356,23 @@ class OrchestrationRun:
             function=self.orchestrator.name,
             position=self._position,
         )
-        if wrong is not None and not self._has_diverged:
+        if wrong is None:
+            if self._entities is not None and isinstance(event, EventSent):
+                self._adopt_request(event, decision)
+        elif not self._has_diverged:
             # What the diverging replay decided must not run a second time, so none of it is carried out.
             self._has_diverged = True
             self._pending.clear()
             self._complete(OrchestrationStatus.Failed, wrong)
+
+    def _adopt_request(self, event: EventSent, decision: Decision | None) -> None:
+        """A runtime that makes request ids in another way recorded this one: its answer has the recorded name."""
+        assert self._entities is not None
+        if not isinstance(decision, SendEvent) or decision.input == event.input:
+            return
+        ids = self._entities.adopt(decision.input, event.input, decision.instance_id)
+        if ids is not None and ids[0] in self._waiters:
+            self._waiters[ids[1]] = self._waiters.pop(ids[0])
 
     def _task_completed(self, event: TaskCompleted | SubOrchestrationInstanceCompleted) -> None:
         entry = self._open.pop(event.task_scheduled_id, None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from durable_core.core.entity_messages import ReleaseMessage, request_to
 from durable_core.core.history import (
     FIRE_AND_FORGET,
     EventRaised,
+    EventSent,
     ExecutionCompleted,
     ExecutionResumed,
     ExecutionStarted,
@@ -38,6 +40,7 @@ class RuntimeState:
         completed: its end, None while it runs.
         status: Running until a suspension or the completion says otherwise.
         episodes: number of OrchestratorStarted events.
+        locks: entities that were asked for a lock and have not been released, by lock request.
     """
 
     def __init__(self, events: Iterable[HistoryEvent] = ()) -> None:
@@ -49,6 +52,9 @@ class RuntimeState:
         self.last_started = 0
         self._scheduled: set[int] = set()
         self._seen: set[_Key] = set()
+        self._requests: dict[str, str] = {}
+        self._responses: set[str] = set()
+        self.locks: dict[str, dict[str, None]] = {}
         self.extend(events)
 
     @property
@@ -71,6 +77,11 @@ class RuntimeState:
             self.last_started = event.timestamp
         elif isinstance(event, (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated)):
             self._scheduled.add(event.event_id)
+        elif isinstance(event, EventSent):
+            self._sent(event)
+        elif isinstance(event, EventRaised):
+            if event.name in self._requests:
+                self._responses.add(event.name)
         elif isinstance(event, ExecutionStarted):
             self.started = event
         elif isinstance(event, ExecutionCompleted):
@@ -85,6 +96,15 @@ class RuntimeState:
         if key is not None:
             self._seen.add(key)
 
+    def _sent(self, event: EventSent) -> None:
+        request = request_to(event.instance_id, event.name, event.input)
+        if isinstance(request, ReleaseMessage):
+            self.locks.get(request.id or "", {}).pop(event.instance_id or "", None)
+        elif request is not None and not request.is_signal:
+            self._requests[request.id] = event.instance_id or ""
+            if request.lockset:
+                self.locks[request.id] = {item.instance_id: None for item in request.lockset}
+
     def has_scheduled(self, task_id: int) -> bool:
         """A decision with this id is in the history."""
         return task_id in self._scheduled
@@ -93,6 +113,18 @@ class RuntimeState:
         """The history already holds this received event, told by its ``identity``."""
         key = identity(event)
         return key is not None and key in self._seen
+
+    def has_requested(self, request_id: str) -> bool:
+        """An entity call or lock request with this id is in the history, and has no answer yet."""
+        return request_id in self._requests and request_id not in self._responses
+
+    def has_response(self, request_id: str) -> bool:
+        """An entity has answered this request."""
+        return request_id in self._responses
+
+    def open_requests(self) -> dict[str, str]:
+        """Entities that owe an answer, by request id."""
+        return {key: target for key, target in self._requests.items() if key not in self._responses}
 
     def open_children(self) -> dict[int, str]:
         """Instance ids of children that have not answered yet, by task id."""

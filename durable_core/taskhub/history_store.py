@@ -44,6 +44,7 @@ class LoadedHistory:
         partial_rows: row keys left behind by a checkpoint that was cut off.
         blob_names: blobs that hold overflowed columns of this generation.
         is_complete: the last checkpoint was not cut off.
+        receipts: what an entity remembers of received messages, None if nothing.
     """
 
     events: Sequence[HistoryEvent]
@@ -52,6 +53,7 @@ class LoadedHistory:
     partial_rows: Sequence[str]
     blob_names: Sequence[str] = ()
     is_complete: bool = True
+    receipts: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,15 @@ class HistoryStore:
         blobs: list[str] = []
         filled = await asyncio.gather(*(self._fill(row, blobs) for row in loaded.rows)) if loaded.rows else []
         events = [read_row(columns) for columns in filled]
-        return LoadedHistory(events, loaded.etag, loaded.execution_id, loaded.partial_rows, blobs, loaded.is_complete)
+        return LoadedHistory(
+            events,
+            loaded.etag,
+            loaded.execution_id,
+            loaded.partial_rows,
+            blobs,
+            loaded.is_complete,
+            loaded.receipts,
+        )
 
     async def _rows(self, filter: str) -> list[Row]:
         rows: list[Row] = []
@@ -121,6 +131,7 @@ class HistoryStore:
         etag: str | None,
         leftovers: Sequence[str] = (),
         replaces: bool = False,
+        receipts: str | None = None,
     ) -> Appended:
         """Commit the new events of one episode.
 
@@ -129,6 +140,7 @@ class HistoryStore:
             etag: the sentinel's as it was loaded, None if there was none.
             leftovers: row keys of a cut-off checkpoint; those that are not overwritten are deleted.
             replaces: this is a new instance's first checkpoint, which may replace whatever history stands there.
+            receipts: what an entity remembers of received messages, kept beside the sentinel's own columns.
 
         Raises:
             LostRaceError: the history moved on without us.
@@ -146,7 +158,7 @@ class HistoryStore:
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
             try:
-                etag = await self._write(key, execution_id, part, etag, last=last)
+                etag = await self._write(key, execution_id, part, etag, last=last, receipts=receipts)
             except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as error:
                 etag = await self._after_conflict(key, execution_id, part, etag, error, replaces and number == 0, last)
         assert etag is not None
@@ -173,9 +185,17 @@ class HistoryStore:
         return rows, urls
 
     async def _write(
-        self, key: str, execution_id: str, part: Sequence[Operation], etag: str | None, *, last: bool
+        self,
+        key: str,
+        execution_id: str,
+        part: Sequence[Operation],
+        etag: str | None,
+        *,
+        last: bool,
+        receipts: str | None = None,
     ) -> str:
-        sentinel = sentinel_row(key, execution_id, complete_at=self._now() if last else None)
+        complete_at = self._now() if last else None
+        sentinel = sentinel_row(key, execution_id, complete_at=complete_at, receipts=receipts if last else None)
         lock = Operation(Verb.INSERT, sentinel) if etag is None else Operation(Verb.MERGE, sentinel, etag)
         etags = await self._tables.transaction(self._table, [*part, lock])
         new = etags[-1]

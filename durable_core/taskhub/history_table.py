@@ -57,8 +57,18 @@ def event_row(event: h.HistoryEvent, *, partition_key: str, position: int, execu
     return columns
 
 
-def sentinel_row(partition_key: str, execution_id: str, *, complete_at: int | None) -> dict[str, Value]:
-    """The row that locks the history; ``complete_at`` (ticks) only in the last batch of a checkpoint (task-hub 4.3)."""
+RECEIPTS = "ReceivedRequests"
+"""Our own column of an entity's sentinel: ids of messages that took effect (``core.entity_receipts``)."""
+
+
+def sentinel_row(
+    partition_key: str, execution_id: str, *, complete_at: int | None, receipts: str | None = None
+) -> dict[str, Value]:
+    """The row that locks the history; ``complete_at`` (ticks) only in the last batch of a checkpoint (task-hub 4.3).
+
+    Args:
+        receipts: of an entity, None for orchestrations.
+    """
     columns: dict[str, Value] = {
         "PartitionKey": partition_key,
         "RowKey": SENTINEL,
@@ -67,6 +77,8 @@ def sentinel_row(partition_key: str, execution_id: str, *, complete_at: int | No
     }
     if complete_at is not None:
         columns["CheckpointCompletedTimestamp"] = DateTime(format_column(complete_at))
+    if receipts is not None:
+        columns[RECEIPTS] = receipts
     return columns
 
 
@@ -261,6 +273,7 @@ class LoadedRows:
         execution_id: of the generation, None if there is none.
         partial_rows: row keys that a checkpoint cut off half-way left behind.
         is_complete: the last checkpoint was not cut off.
+        receipts: what an entity remembers of received messages.
     """
 
     rows: Sequence[Row]
@@ -268,6 +281,7 @@ class LoadedRows:
     execution_id: str | None
     partial_rows: Sequence[str]
     is_complete: bool = True
+    receipts: str | None = None
 
 
 def assemble(rows: Iterable[Row]) -> LoadedRows:
@@ -299,6 +313,7 @@ def assemble(rows: Iterable[Row]) -> LoadedRows:
         str(execution_id) if execution_id is not None and current else None,
         partial,
         complete,
+        str(sentinel.values[RECEIPTS]) if sentinel and sentinel.values.get(RECEIPTS) else None,
     )
 
 

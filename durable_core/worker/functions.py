@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+from durable_core.core.entities import Entity
 from durable_core.core.replay import Orchestrator
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ class Functions:
 
     orchestrators: Mapping[str, Orchestrator] = field(default_factory=dict)
     activities: Mapping[str, Activity] = field(default_factory=dict)
+    entities: Mapping[str, Entity] = field(default_factory=dict)
 
     def orchestrator(self, name: str) -> Orchestrator | None:
         return _find(self.orchestrators, name)
@@ -56,9 +58,12 @@ class Functions:
     def activity(self, name: str) -> Activity | None:
         return _find(self.activities, name)
 
+    def entity(self, name: str) -> Entity | None:
+        return _find(self.entities, name)
+
 
 def unknown_function(kind: str, name: str, known: Iterable[str]) -> str:
-    """The text of a call of a function that does not exist; ``kind`` is ``activity`` or ``orchestrator``.
+    """The text of a call of a function that does not exist; ``kind`` is ``activity``, ``orchestrator`` or ``entity``.
 
     The sentences are those of the extension (golden python-stack, ``no-such-orchestrator``).
     """

@@ -10,8 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from durable_core.core import ticks
+from durable_core.core.entity_ids import is_entity
+from durable_core.core.entity_messages import RequestMessage, is_response, request_to
 from durable_core.core.episode import Episode, EpisodeRules, Verdict, judge, order_received, reject, run_episode
 from durable_core.core.history import (
+    EventRaised,
     ExecutionStarted,
     ExecutionTerminated,
     FailureDetails,
@@ -26,7 +29,7 @@ from durable_core.core.replay import OrchestrationRun, Orchestrator
 from durable_core.core.state import RuntimeState, identity, is_answered, settled_id
 from durable_core.core.versioning import VersionFailure
 from durable_core.errors import StorageError
-from durable_core.taskhub.history_store import LostRaceError
+from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
 from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
@@ -40,7 +43,7 @@ logger = logging.getLogger("durable_core.worker")
 
 
 @dataclass(slots=True)
-class _Sorted:
+class Batch:
     """A batch after judgement."""
 
     accepted: list[Delivery] = field(default_factory=list)
@@ -70,6 +73,8 @@ class Session:
         self.task: asyncio.Task[None] | None = None
         self.foreign: set[int] = set()
         """Open activities whose work items were left visible: any worker may complete them."""
+        self.foreign_requests: set[str] = set()
+        """Ids of open requests to entities of other workers."""
         self.last_used = 0.0
         self._state: RuntimeState | None = None
         self._run: OrchestrationRun | None = None
@@ -94,6 +99,7 @@ class Session:
         self._blobs = []
         self._is_cut_off = False
         self.foreign.clear()
+        self.foreign_requests.clear()
 
     async def process(self, batch: list[Delivery]) -> None:
         """Take one batch as far as it goes. Whatever happens, no message of it is lost."""
@@ -138,8 +144,8 @@ class Session:
 
     # ---- what belongs into the episode -----------------------------------------------------------------------------
 
-    async def _sort(self, batch: list[Delivery]) -> _Sorted:
-        result = _Sorted()
+    async def _sort(self, batch: list[Delivery]) -> Batch:
+        result = Batch()
         starts = [delivery for delivery in batch if isinstance(delivery.event, ExecutionStarted)]
         state = await self._current_state(batch, starts)
         starting: ExecutionStarted | None = None
@@ -164,6 +170,10 @@ class Session:
                 continue
             verdict = judge(state, delivery.message, delivery.dequeue_count, starting=starting)
             key = identity(delivery.event)
+            if isinstance(delivery.event, EventRaised) and is_response(
+                delivery.event.name, delivery.message.target.execution_id
+            ):
+                key = (EventRaised, delivery.event.name)  # one answer to an entity request is enough
             if verdict is Verdict.ACCEPT and key is not None:
                 if key in seen:
                     verdict = Verdict.DROP
@@ -188,7 +198,14 @@ class Session:
         self._is_cut_off = not loaded.is_complete
         self._state = RuntimeState(loaded.events)
         self.foreign = self._state.open_activities() | self._children_elsewhere(self._state)
+        self.foreign_requests = {
+            request_id for request_id, entity in self._state.open_requests().items() if not self._manager.owns(entity)
+        }
+        self._loaded(loaded)
         return self._state
+
+    def _loaded(self, loaded: LoadedHistory) -> None:
+        """The history was read; a subclass may keep more of it."""
 
     def _children_elsewhere(self, state: RuntimeState) -> set[int]:
         owns = self._manager.owns
@@ -205,7 +222,7 @@ class Session:
 
     # ---- batches without an episode --------------------------------------------------------------------------------
 
-    async def _settle_without_episode(self, batch: _Sorted) -> None:
+    async def _settle_without_episode(self, batch: Batch) -> None:
         state = self._state
         assert state is not None
         if state.started is None:
@@ -216,7 +233,7 @@ class Session:
         if state.is_finished:
             self.forget()
 
-    async def _settle_without_history(self, batch: _Sorted) -> None:
+    async def _settle_without_history(self, batch: Batch) -> None:
         """Messages to an instance that never ran: wait for a pending start, end it, or drop them (task-hub 6.5)."""
         others = [item for item in batch.dropped if not isinstance(item.event, ExecutionStarted)]
         if others:
@@ -265,7 +282,7 @@ class Session:
 
     # ---- the episode -----------------------------------------------------------------------------------------------
 
-    async def _episode(self, batch: _Sorted) -> None:
+    async def _episode(self, batch: Batch) -> None:
         manager = self._manager
         state = self._state
         assert state is not None
@@ -294,7 +311,7 @@ class Session:
             episode = self._unknown_orchestrator(state, started, received)
         await self._commit(batch, episode, state)
 
-    def _leave_version(self, batch: _Sorted, started: ExecutionStarted) -> None:
+    def _leave_version(self, batch: Batch, started: ExecutionStarted) -> None:
         """Put everything back for a worker of another version; one line tells it, not one line a try."""
         text = self._manager.settings.versioning.mismatch(started.version)
         if self._manager.complain_once(self.instance_id, text):
@@ -319,7 +336,7 @@ class Session:
         logger.error("Instance '%s': %s", self.instance_id, text)
         return reject(state, received, text, now=self._manager.hub.now())
 
-    async def _commit(self, batch: _Sorted, episode: Episode, before: RuntimeState) -> None:
+    async def _commit(self, batch: Batch, episode: Episode, before: RuntimeState) -> None:
         manager = self._manager
         written = await manager.outgoing.send(
             episode.outgoing, sender=Sender(self.instance_id, before.execution_id), episode=episode.number
@@ -335,6 +352,7 @@ class Session:
                 etag=self._etag,
                 leftovers=self._leftovers,
                 replaces=any(delivery.is_new_instance for delivery in batch.accepted),
+                receipts=self._receipts_text(),
             )
         except LostRaceError as error:
             if error.committed:
@@ -353,11 +371,14 @@ class Session:
         if state is not before:
             replaced, self._blobs = self._blobs, []
             self.foreign.clear()
+            self.foreign_requests.clear()
         self._blobs.extend(appended.blobs)
         for delivery in batch.accepted:
             settled = settled_id(delivery.event)
             if settled is not None:
                 self.foreign.discard(settled)
+            elif isinstance(delivery.event, EventRaised):
+                self.foreign_requests.discard(delivery.event.name)
         self._hand_over(written)
         entity = manager.hub.instances.checkpoint(
             self.instance_id, execution_id, episode.events, episode.custom_status, appended.urls
@@ -373,6 +394,10 @@ class Session:
         if finished is not None or manager.settings.force_replay:
             self.forget()
 
+    def _receipts_text(self) -> str | None:
+        """What the history keeps of received messages: only entities need it."""
+        return None
+
     def _hand_over(self, written: Sequence[Written]) -> None:
         """History is committed: what this process wrote for itself may start now."""
         manager = self._manager
@@ -385,6 +410,10 @@ class Session:
                     self._await(item.outgoing.message.target, event.event_id)
                 elif isinstance(event, ExecutionStarted) and event.parent is not None and is_answered(event):
                     self._await(event.parent.instance, event.parent.task_schedule_id)
+                elif isinstance(event, EventRaised) and not is_entity(self.instance_id):
+                    request = request_to(item.outgoing.message.target.instance_id, event.name, event.input)
+                    if isinstance(request, RequestMessage) and not request.is_signal:
+                        self.foreign_requests.add(request.id)
                 continue
             held = manager.leases.hold(item.held(), renew_in=manager.outgoing.renew_in(item))
             if isinstance(event, TaskScheduled):

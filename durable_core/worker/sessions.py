@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from durable_core.core import ticks
+from durable_core.core.entity_ids import is_entity
 from durable_core.core.episode import EpisodeRules
 from durable_core.core.history import ExecutionCompleted
 from durable_core.errors import StorageError
@@ -18,6 +19,7 @@ from durable_core.worker.attempts import cut_off, next_batch
 from durable_core.worker.checkpoint import OutgoingMessages, Written, is_reserved
 from durable_core.worker.delayed import DelayedDeliveries, seconds_until
 from durable_core.worker.delivery import Delivery
+from durable_core.worker.entity_session import EntitySession
 from durable_core.worker.functions import Functions
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.row_merges import RowMerges
@@ -72,6 +74,7 @@ class Sessions:
         self._active: dict[str, Session] = {}
         self._cached: OrderedDict[str, Session] = OrderedDict()
         self._slots = asyncio.Semaphore(settings.max_concurrent_orchestrators)
+        self._entity_slots = asyncio.Semaphore(settings.max_concurrent_entities)
         self._background: set[asyncio.Task[None]] = set()
         self._watchers: dict[str, list[asyncio.Future[ExecutionCompleted]]] = {}
         self.backlog = 0
@@ -126,7 +129,7 @@ class Sessions:
     def waits_for_others(self, partition: int) -> bool:
         """An instance of the partition waits for something that any worker may complete (design rule 4)."""
         return any(
-            session.foreign and session.partition == partition
+            (session.foreign or session.foreign_requests) and session.partition == partition
             for sessions in (self._active, self._cached)
             for session in sessions.values()
         )
@@ -142,7 +145,8 @@ class Sessions:
             return
         session = self._active.get(instance_id) or self._cached.pop(instance_id, None)
         if session is None:
-            session = Session(self, instance_id, partition)
+            kind = EntitySession if is_entity(instance_id) else Session
+            session = kind(self, instance_id, partition)
         session.inbox.append(delivery)
         self.backlog += 1
         if session.task is None:
@@ -168,7 +172,7 @@ class Sessions:
                     for delivery in batch:
                         await self._give_back(delivery, 0)
                     break
-                async with self._slots:
+                async with self._entity_slots if is_entity(session.instance_id) else self._slots:
                     await self.merges.room()
                     if session.partition not in self._partitions:
                         continue

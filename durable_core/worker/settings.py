@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
+from durable_core.core.entities import EntityRules
 from durable_core.core.versioning import Versioning
 
 
@@ -19,6 +20,7 @@ class WorkerSettings:
     Attributes:
         max_concurrent_activities: activities running at once (``maxConcurrentActivityFunctions``).
         max_concurrent_orchestrators: episodes running at once (``maxConcurrentOrchestratorFunctions``).
+        max_concurrent_entities: entity batches running at once (``maxConcurrentEntityFunctions``).
         control_queue_batch_size: messages per receive, at most 32 (``storageProvider.controlQueueBatchSize``).
         control_queue_buffer: receive nothing more while this many control messages are held
             (``storageProvider.controlQueueBufferThreshold``).
@@ -39,6 +41,7 @@ class WorkerSettings:
         store_inputs: keep activity inputs in history (``storeInputsInOrchestrationHistory``).
         default_version: version of children whose call names none (``defaultVersion``).
         versioning: which instances this worker takes (``versionMatchStrategy``, ``versionFailureStrategy``).
+        entities: order, batches and failures of entity operations.
         drain_grace: seconds that the hand-over of a partition waits for the episodes in flight.
         activity_grace: seconds that a stop waits for running activities, after the partitions were released
             (``gracefulShutdownTimeout``).
@@ -46,6 +49,8 @@ class WorkerSettings:
 
     max_concurrent_activities: int = field(default_factory=_ten_per_processor)
     max_concurrent_orchestrators: int = field(default_factory=_ten_per_processor)
+    max_concurrent_entities: int = field(default_factory=_ten_per_processor)
+    entities: EntityRules = field(default_factory=EntityRules)
     control_queue_batch_size: int = 32
     control_queue_buffer: int = 256
     max_polling_interval: float = 30.0

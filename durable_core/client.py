@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Protocol
 
+from durable_core.core import ticks
+from durable_core.core.entity_ids import EntityId
 from durable_core.core.history import (
     LIVE,
     EventRaised,
@@ -25,6 +27,7 @@ from durable_core.core.history import (
 )
 from durable_core.core.ids import validate_instance_id
 from durable_core.core.messages import CLIENT, TaskMessage
+from durable_core.entity_client import CleanResult, EntityClient
 from durable_core.errors import (
     AlreadyExistsError,
     InstanceExistsError,
@@ -33,6 +36,7 @@ from durable_core.errors import (
     NotFoundError,
     PreconditionFailedError,
 )
+from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.taskhub.messages import Sent
@@ -88,6 +92,7 @@ class TaskHubClient:
         self._worker = worker
         self._replaceable = replaceable
         self._default_version = default_version
+        self._entities = EntityClient(hub, random, self._send_to_entity)
 
     @property
     def task_hub(self) -> str:
@@ -235,6 +240,48 @@ class TaskHubClient:
         finally:
             if watched is not None:
                 watched.cancel()
+
+    # ---- entities --------------------------------------------------------------------------------------------------
+
+    async def read_entity(self, entity_id: EntityId) -> EntityRecord | None:
+        """The entity with its state, as its last batch left it; None if it does not exist."""
+        return await self._entities.read(entity_id)
+
+    async def signal_entity(
+        self, entity_id: EntityId, operation: str, input: str | None = None, *, due: int | None = None
+    ) -> None:
+        """Ask an entity for an operation, at ``due`` ticks or at once; nobody waits for its result."""
+        await self._entities.signal(entity_id, operation, input, due=due)
+
+    async def list_entities(
+        self, wanted: EntityFilter | None = None, *, top: int | None = None, continuation: str | None = None
+    ) -> EntityPage:
+        """A page of the hub's entities, at most ``top`` (default 100), in the order of their ids."""
+        return await self._entities.list(wanted, top=top, continuation=continuation)
+
+    async def clean_entities(
+        self,
+        *,
+        remove_empty_entities: bool = True,
+        release_orphaned_locks: bool = True,
+        continuation: str | None = None,
+    ) -> CleanResult:
+        """Remove records of entities that no longer exist, release locks whose owner is gone; see ``CleanResult``."""
+        return await self._entities.clean(
+            remove_empty_entities=remove_empty_entities,
+            release_orphaned_locks=release_orphaned_locks,
+            continuation=continuation,
+        )
+
+    async def _send_to_entity(self, message: TaskMessage, due: int | None) -> None:
+        if due is None:
+            self._hand_over(await self._send(message))
+            return
+        delay = max(0, -((self._hub.now() - due) // ticks.PER_SECOND))
+        await self._hub.messages.send(message, sender=CLIENT, delay=delay, explicit_delay=True)
+        if self._worker is not None:
+            # It waits in its queue; the worker that owns the queue looks there when it is due.
+            asyncio.get_running_loop().call_later(delay, self._worker.wake, message.target.instance_id)
 
     async def _control(
         self, instance_id: str, event: HistoryEvent, *, allowed: frozenset[OrchestrationStatus], refusal: str

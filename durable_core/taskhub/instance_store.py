@@ -42,9 +42,10 @@ class InstanceStore:
         if not page.rows:
             return None
         status = instance_table.read_status(page.rows[0])
-        return await self._with_payloads(status) if with_payloads else status
+        return await self.filled(status) if with_payloads else status
 
-    async def _with_payloads(self, status: InstanceStatus) -> InstanceStatus:
+    async def filled(self, status: InstanceStatus) -> InstanceStatus:
+        """``status`` with the texts that its input and output refer to."""
         return replace(status, input=await self._payload(status.input), output=await self._payload(status.output))
 
     async def _payload(self, value: str | None) -> str | None:

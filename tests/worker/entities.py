@@ -5,13 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from durable_core.core.entities import Entity
 from durable_core.core.entity_ids import EntityId
-from durable_core.core.entity_messages import OPERATION, RequestMessage, scheduled_name
-from durable_core.core.history import EventRaised, OrchestrationInstance
-from durable_core.core.messages import CLIENT, TaskMessage
 from durable_core.core.replay import OrchestrationRun
 from tests.core.entities import counter
 from tests.worker.sample import ACTIVITIES
@@ -87,14 +83,6 @@ FUNCTIONS = replace(
 
 
 async def signal(process: Process, key: str, operation: str, value: Any = None, *, due: int | None = None) -> None:
-    """A client's signal, put into the queue for whoever reads it."""
-    request = RequestMessage(
-        id=str(UUID(int=process.hub.payloads.random.getrandbits(128))),
-        operation=operation,
-        is_signal=True,
-        input=None if value is None else json.dumps(value),
-        due=due,
-    )
-    name = OPERATION if due is None else scheduled_name(due)
-    event = EventRaised(timestamp=process.hub.now(), name=name, input=request.encode())
-    await process.hub.messages.send(TaskMessage(event, OrchestrationInstance(str(entity(key)))), sender=CLIENT)
+    """A signal of the process's client."""
+    text = None if value is None else json.dumps(value)
+    await process.client.signal_entity(entity(key), operation, text, due=due)

@@ -183,6 +183,8 @@ class AppHost:
 
     async def stop(self) -> None:
         """Stop listening, let invocations end, drain the worker, end the emulator."""
+        if self._runtime is not None:
+            self._runtime.drain()
         for timer in self._timers:
             timer.cancel()
         if self._runner is not None:

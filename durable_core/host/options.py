@@ -61,6 +61,8 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         control_queue_buffer=_integer(provider, "controlQueueBufferThreshold", 256, 1, 1000),
         max_polling_interval=_seconds(provider, "maxQueuePollingInterval", 30.0),
         store_inputs=_boolean(durable, "storeInputsInOrchestrationHistory", False),
+        activity_grace=_seconds(durable, "gracefulShutdownTimeout", defaults.activity_grace),
+        episode_limit=_seconds(durable, "orchestratorTimeout", defaults.episode_limit),
     )
     overridable = str(option(durable, "overridableExistingInstanceStates") or "NonRunningStates")
     if overridable.lower() not in ("nonrunningstates", "anystate"):

@@ -63,6 +63,7 @@ class WorkerRuntime:
         self._ends_with_parent = ends_with_parent
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._draining: asyncio.Event | None = None
         self._stopping: asyncio.Event | None = None
         self._client: TaskHubClient | None = None
         self._ready: Future[None] = Future()
@@ -79,10 +80,15 @@ class WorkerRuntime:
         self._thread = threading.Thread(target=self._run, name="durable-worker", daemon=True)
         self._thread.start()
 
+    def drain(self) -> None:
+        """Let other workers have the partitions, at once. Activities go on for their grace time, the client until
+        ``stop``."""
+        if self._loop is not None and self._draining is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._draining.set)
+
     async def stop(self) -> None:
         """Drain and end the worker."""
-        if self._loop is not None and self._stopping is not None:
-            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._stop_from_anywhere()
         if self._thread is not None:
             await asyncio.wrap_future(self._ended)
 
@@ -109,6 +115,7 @@ class WorkerRuntime:
     async def _main(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
+        self._draining = asyncio.Event()
         account = self._open()
         identity = WorkerIdentity()
         worker, client = self._build(account, identity)
@@ -117,8 +124,9 @@ class WorkerRuntime:
                 self._client = client
                 self._ready.set_result(None)
                 logger.info("Task hub '%s': worker %s is running.", self.task_hub, identity.id)
-                await self._stopping.wait()
+                await self._draining.wait()
                 await worker.stop()
+                await self._stopping.wait()
         finally:
             identity.close()
             await account.close()
@@ -160,14 +168,15 @@ class WorkerRuntime:
         return worker, client
 
     def _stop_from_anywhere(self) -> None:
-        if self._loop is not None and self._stopping is not None:
+        self.drain()
+        if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def _connect(self, worker: TaskHubWorker) -> bool:
         """Start the worker; False if the host stopped before storage answered."""
-        assert self._stopping is not None
+        assert self._draining is not None
         pause = 1.0
-        while not self._stopping.is_set():
+        while not self._draining.is_set():
             try:
                 await worker.start()
             except StorageError as error:
@@ -178,7 +187,7 @@ class WorkerRuntime:
                     error,
                 )
                 try:
-                    await asyncio.wait_for(self._stopping.wait(), pause)
+                    await asyncio.wait_for(self._draining.wait(), pause)
                 except asyncio.TimeoutError:
                     pause = min(pause * 2, _LONGEST_PAUSE)
             else:

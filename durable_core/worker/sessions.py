@@ -101,6 +101,7 @@ class Sessions:
     async def remove_partition(self, partition: int, *, grace: float) -> None:
         """Finish what runs (up to ``grace`` seconds), give everything else of this partition back at once."""
         self.refuse(partition)
+        end = asyncio.get_running_loop().time() + grace
         for delivery, left in self._delayed.drop(lambda item: self.hub.partition_of(item.instance_id) == partition):
             self._in_background(self._give_back(delivery, left))
         running = [
@@ -119,7 +120,7 @@ class Sessions:
         for instance_id in [key for key, session in self._cached.items() if session.partition == partition]:
             self._cached.pop(instance_id).forget()
         if self._background:
-            await asyncio.wait(list(self._background), timeout=grace)
+            await asyncio.wait(list(self._background), timeout=max(0.2, end - asyncio.get_running_loop().time()))
 
     @property
     def cached_count(self) -> int:

@@ -188,11 +188,14 @@ class TaskHubWorker:
         self._let_go(partition, self._settings.drain_grace)
 
     async def _drain(self, partition: int, grace: float) -> None:
-        await asyncio.shield(self._let_go(partition, grace))
+        rest = self._let_go(partition, grace)
+        if rest is not None:
+            await asyncio.shield(rest)
 
-    def _let_go(self, partition: int, grace: float) -> asyncio.Task[None]:
-        """From this moment on nothing is delivered any more; the task of the rest is returned."""
-        self._claims.pop(partition, None)
+    def _let_go(self, partition: int, grace: float) -> asyncio.Task[None] | None:
+        """From this moment on nothing is delivered any more; the task of the rest is returned, if there is one."""
+        if self._claims.pop(partition, None) is None:
+            return self._changes.get(partition)
         listener = self._listeners.pop(partition, None)
         if listener is not None:
             listener[0].stop()
@@ -200,12 +203,13 @@ class TaskHubWorker:
         return self._in_turn(partition, self._empty(partition, listener[1] if listener else None, grace))
 
     async def _empty(self, partition: int, listener: asyncio.Task[None] | None, grace: float) -> None:
+        end = asyncio.get_running_loop().time() + grace
         if listener is not None:
             await _finish(listener)
-        await self.sessions.remove_partition(partition, grace=grace)
+        await self.sessions.remove_partition(partition, grace=_until(end))
         belongs = lambda instance_id: self.hub.partition_of(instance_id) == partition  # noqa: E731
         try:
-            await asyncio.wait_for(self.sessions.merges.flush(belongs), grace)
+            await asyncio.wait_for(self.sessions.merges.flush(belongs), _until(end))
         except asyncio.TimeoutError:
             logger.warning("Rows of partition %d could not be written in time; its next owner repairs them.", partition)
 
@@ -280,6 +284,11 @@ class OwnEverything:
 
     async def others_alive(self) -> bool:
         return False
+
+
+def _until(end: float) -> float:
+    """Seconds left; a moment when there are none, so that what is nearly done gets done."""
+    return max(0.2, end - asyncio.get_running_loop().time())
 
 
 async def _finish(task: asyncio.Task[None]) -> None:

@@ -27,6 +27,10 @@ from durable_core.worker.user_code import UserCode
 logger = logging.getLogger("durable_core.worker")
 
 
+_OWNERS_PAUSE = 5.0
+"""Longest pause between polls while other workers may hold work items of instances that live here."""
+
+
 class ResultSink(Protocol):
     """Where results go: the sessions of this worker."""
 
@@ -35,6 +39,9 @@ class ResultSink(Protocol):
 
     def deliver(self, delivery: Delivery) -> None:
         """Hand a message to the instance's session."""
+
+    def has_visible_work(self) -> bool:
+        """An instance of this worker waits for a work item that was left to any worker."""
 
 
 class ActivityWorker:
@@ -137,6 +144,9 @@ class ActivityWorker:
                 self.release(count - len(messages))
             if not messages:
                 self._surplus = False
+                # The worker that took a work item of ours may die; then nobody but the owner is in a hurry.
+                longest = self._settings.max_polling_interval
+                self._polling.longest = min(_OWNERS_PAUSE, longest) if self._sink.has_visible_work() else longest
                 await self._polling.wait()
                 continue
             self._polling.reset()

@@ -135,6 +135,10 @@ class Sessions:
             for session in sessions.values()
         )
 
+    def has_visible_work(self) -> bool:
+        """An instance of this worker waits for a work item that was left to any worker."""
+        return any(session.foreign for sessions in (self._active, self._cached) for session in sessions.values())
+
     # ---- deliveries ------------------------------------------------------------------------------------------------
 
     def deliver(self, delivery: Delivery) -> None:

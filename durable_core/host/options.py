@@ -10,6 +10,7 @@ from typing import Any
 from durable_core.core.history import LIVE, OrchestrationStatus
 from durable_core.errors import ConfigurationError
 from durable_core.host.settings import option, section
+from durable_core.taskhub.hub import PartitionManagement
 from durable_core.taskhub.names import HubNames, default_hub_name
 from durable_core.worker.settings import WorkerSettings
 
@@ -32,6 +33,7 @@ class DurableOptions:
     use_app_lease: bool
     replaceable: frozenset[OrchestrationStatus]
     default_version: str
+    management: PartitionManagement = PartitionManagement.TABLE
 
 
 def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> DurableOptions:
@@ -79,7 +81,22 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         _boolean(durable, "useAppLease", True),
         frozenset(OrchestrationStatus) if any_state else frozenset(OrchestrationStatus) - LIVE,
         str(option(durable, "defaultVersion") or ""),
+        _management(provider),
     )
+
+
+def _management(provider: Mapping[str, Any]) -> PartitionManagement:
+    table = _boolean(provider, "useTablePartitionManagement", True)
+    if _boolean(provider, "useLegacyPartitionManagement", False):
+        where = "host.json: extensions.durableTask.storageProvider.useLegacyPartitionManagement"
+        if table and option(provider, "useTablePartitionManagement") is not None:
+            raise ConfigurationError(f"{where} and useTablePartitionManagement cannot both be true.")
+        raise ConfigurationError(
+            f"{where}: the legacy partition manager, which lets two workers read one queue during a hand-over, is not "
+            "supported. Remove the setting, and set useTablePartitionManagement to false if older workers share the "
+            "task hub."
+        )
+    return PartitionManagement.TABLE if table else PartitionManagement.BLOB
 
 
 def _hub_name(configured: Any, environ: Mapping[str, str]) -> str:

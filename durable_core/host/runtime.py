@@ -136,7 +136,7 @@ class WorkerRuntime:
 
     def _build(self, account: StorageAccount, identity: WorkerIdentity) -> tuple[TaskHubWorker, TaskHubClient]:
         settings, names, random = self._options.worker, self._options.names, Random()
-        hub = TaskHub(account, names, random)
+        hub = TaskHub(account, names, random, self._options.management)
         leases = MessageLeases(
             account.queues, lease=settings.message_lease, renewal=settings.message_renewal, monotonic=time.monotonic
         )
@@ -147,6 +147,7 @@ class WorkerRuntime:
             identity,
             app_name=self._app_name,
             orphaned=self._stop_from_anywhere if self._ends_with_parent else None,
+            management=self._options.management,
         )
         threads = settings.max_concurrent_activities + settings.max_concurrent_orchestrators
         worker = TaskHubWorker(

@@ -119,6 +119,8 @@ class BlobProperties:
     name: str
     size: int
     etag: str
+    is_leased: bool = False
+    """Somebody holds a lease on it now."""
 
 
 class QueueStore(Protocol):

@@ -103,7 +103,12 @@ class BlobService:
         """Blobs of a container by name; none if the container is missing."""
         state = self.containers.get(container)
         blobs = sorted(state.blobs.items()) if state else []
-        return [BlobProperties(name, len(blob.data), blob.etag) for name, blob in blobs if name.startswith(prefix)]
+        now = self.clock()
+        return [
+            BlobProperties(name, len(blob.data), blob.etag, blob.lease.is_held(now))
+            for name, blob in blobs
+            if name.startswith(prefix)
+        ]
 
 
 class MemoryBlobs:

@@ -89,7 +89,8 @@ class SdkBlobs:
             try:
                 found = self._service.get_container_client(container).list_blobs(name_starts_with=prefix)
                 async for blob in found:
-                    yield BlobProperties(blob.name, blob.size or 0, f'"{str(blob.etag).strip(chr(34))}"')
+                    etag = f'"{str(blob.etag).strip(chr(34))}"'
+                    yield BlobProperties(blob.name, blob.size or 0, etag, blob.lease.state == "leased")
             except ResourceNotFoundError:
                 return
 

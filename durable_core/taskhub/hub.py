@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from random import Random
 
-from durable_core.errors import AlreadyExistsError
+from durable_core.errors import AlreadyExistsError, NotFoundError, UnavailableError
 from durable_core.storage.base import StorageAccount
 from durable_core.taskhub.app_lease import create_app_lease
+from durable_core.taskhub.blob_leases import LeaseKind, create_leases
 from durable_core.taskhub.history_store import HistoryStore
 from durable_core.taskhub.instance_store import InstanceStore
 from durable_core.taskhub.messages import MessageStore
@@ -18,6 +20,13 @@ from durable_core.taskhub.payloads import PayloadStore
 from durable_core.taskhub.poison import PoisonStore
 
 
+class PartitionManagement(Enum):
+    """How workers divide the partitions; all workers of a hub must do it in the same way (task-hub 7)."""
+
+    TABLE = "table"
+    BLOB = "blob"
+
+
 class TaskHub:
     """Facade of one hub in one storage account.
 
@@ -25,6 +34,7 @@ class TaskHub:
         account: the connection; the hub does not close it.
         names: what everything is called.
         random: source of message, blob and execution ids.
+        management: decides where ``create`` keeps the leases.
 
     Attributes:
         messages: sends and opens queue messages.
@@ -33,8 +43,15 @@ class TaskHub:
         poison: the messages that were set aside.
     """
 
-    def __init__(self, account: StorageAccount, names: HubNames, random: Random) -> None:
+    def __init__(
+        self,
+        account: StorageAccount,
+        names: HubNames,
+        random: Random,
+        management: PartitionManagement = PartitionManagement.TABLE,
+    ) -> None:
         self.account = account
+        self._management = management
         self.names = names
         self.payloads = PayloadStore(account.blobs, names.large_messages, random)
         self.messages = MessageStore(account.queues, names, self.payloads, random, self.now)
@@ -55,15 +72,42 @@ class TaskHub:
 
         Raises:
             ConfigurationError: the hub exists with another number of partitions.
+            UnavailableError: workers that divide the partitions in the other way run now; to be tried again.
         """
         account, names = self.account, self.names
-        await self._create_partitions()
+        if self._management is PartitionManagement.TABLE:
+            await self._check_no_blob_leases()
+            await self._create_partitions()
+        else:
+            await self._check_no_table_leases()
+            await create_leases(account.blobs, names, self.now())
         await asyncio.gather(
             create_app_lease(account.blobs, names),
             account.tables.create(names.history),
             account.tables.create(names.instances),
             account.queues.create(names.work_items),
             *(account.queues.create(names.control_queue(index)) for index in range(names.partition_count)),
+        )
+
+    async def _check_no_blob_leases(self) -> None:
+        async for found in self.account.blobs.list(self.names.leases, f"{LeaseKind.OWNERSHIP.value}/"):
+            if found.is_leased:
+                raise self._other_management("blob leases", "false")
+
+    async def _check_no_table_leases(self) -> None:
+        try:
+            page = await self.account.tables.query(self.names.partitions)
+        except NotFoundError:
+            return
+        rows = [read_partition(row) for row in page.rows]
+        if any(row.current_owner is not None and not row.is_expired(self.now()) for row in rows):
+            raise self._other_management("the Partitions table", "true")
+
+    def _other_management(self, means: str, setting: str) -> UnavailableError:
+        return UnavailableError(
+            f"the partitions of task hub {self.names.hub} are owned through {means} by workers that run now, and this "
+            "worker would not see them. Set extensions.durableTask.storageProvider.useTablePartitionManagement in "
+            f"host.json to {setting}, or stop those workers first"
         )
 
     async def _create_partitions(self) -> None:

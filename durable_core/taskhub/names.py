@@ -86,6 +86,16 @@ class HubNames:
         return f"{self._lower}-appleaseinfo"
 
     @property
+    def leases(self) -> str:
+        """Container of the blob partition manager's leases."""
+        return f"{self._lower}-leases"
+
+    @property
+    def task_hub_info(self) -> str:
+        """Blob inside ``leases`` that tells the partition count."""
+        return "taskhub.json"
+
+    @property
     def large_messages(self) -> str:
         return f"{self._lower}-largemessages"
 

@@ -17,6 +17,7 @@ from random import Random
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import NotFoundError
 from durable_core.storage.base import QueueStore, StorageAccount
+from durable_core.taskhub.blob_leases import read_partition_count
 from durable_core.taskhub.names import HubNames
 
 SAMPLES = 5
@@ -83,7 +84,7 @@ async def sample(account: StorageAccount, names: HubNames) -> HubSample:
 
 
 async def _control_queues(account: StorageAccount, names: HubNames) -> Sequence[str]:
-    """As the Partitions table has them; a hub without that table has those that are configured."""
+    """As the Partitions table or the blob manager's document has them, else as configured."""
     queues: list[str] = []
     continuation: str | None = None
     try:
@@ -94,7 +95,8 @@ async def _control_queues(account: StorageAccount, names: HubNames) -> Sequence[
             if continuation is None:
                 return queues or names.control_queues
     except NotFoundError:
-        return names.control_queues
+        count = await read_partition_count(account.blobs, names) or names.partition_count
+        return [names.control_queue(index) for index in range(count)]
 
 
 async def _look(account: StorageAccount, queue: str) -> QueueSample:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.sleepless import sleepless_seconds
+from durable_core.taskhub.hub import PartitionManagement
 from durable_core.taskhub.names import HubNames
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.leased_ownership import LeasedOwnership
@@ -52,6 +53,7 @@ class LeaseThread:
         app_name: for the app lease; None does without one.
         orphaned: called on the thread when this process's parent has died (design rule 7); None for a process that may
             outlive its parent, like a host started with nohup.
+        management: through which leases the partitions are divided.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class LeaseThread:
         *,
         app_name: str | None = "",
         orphaned: Callable[[], None] | None = None,
+        management: PartitionManagement = PartitionManagement.TABLE,
     ) -> None:
         self._open_account = open_account
         self._names = names
@@ -70,6 +73,7 @@ class LeaseThread:
         self._identity = identity
         self._app_name = app_name
         self._orphaned = orphaned
+        self._management = management
         self._parent = ParentWatch()
         self._ended = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -133,6 +137,7 @@ class LeaseThread:
             monotonic=sleepless_seconds,
             app_name=self._app_name,
             is_dead=self._identity.is_dead,
+            management=self._management,
         )
         tasks = [
             asyncio.create_task(self._ownership.run_for(bridge)),

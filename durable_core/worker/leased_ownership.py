@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from random import Random
+from typing import TYPE_CHECKING, Protocol
 
 from durable_core.errors import DurableError
 from durable_core.storage.base import StorageAccount
+from durable_core.taskhub.hub import PartitionManagement
 from durable_core.taskhub.names import HubNames
 from durable_core.worker.app_lease import AppLease
+from durable_core.worker.blob_partitions import BlobPartitionManager
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.partitions import Listener, PartitionManager
 
@@ -18,6 +21,18 @@ if TYPE_CHECKING:
     from durable_core.worker.worker import TaskHubWorker
 
 logger = logging.getLogger("durable_core.worker")
+
+
+class Manager(Protocol):
+    """A partition manager."""
+
+    others: set[str]
+
+    async def run(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def release(self) -> None: ...
 
 
 class LeasedOwnership:
@@ -29,6 +44,8 @@ class LeasedOwnership:
         monotonic: seconds.
         app_name: for the app lease; None does without one (``useAppLease`` false).
         is_dead: the owner is a process of this machine that is gone.
+        management: through which leases the partitions are divided.
+        random: makes lease ids.
     """
 
     def __init__(
@@ -41,6 +58,8 @@ class LeasedOwnership:
         monotonic: Callable[[], float],
         app_name: str | None = "",
         is_dead: Callable[[str], bool] = lambda owner: False,
+        management: PartitionManagement = PartitionManagement.TABLE,
+        random: Random | None = None,
     ) -> None:
         self._account = account
         self._names = names
@@ -49,7 +68,9 @@ class LeasedOwnership:
         self._monotonic = monotonic
         self._app_name = app_name
         self._is_dead = is_dead
-        self._manager: PartitionManager | None = None
+        self._management = management
+        self._random = random or Random()
+        self._manager: Manager | None = None
         self._is_closed = False
 
     async def run(self, worker: TaskHubWorker) -> None:
@@ -58,14 +79,7 @@ class LeasedOwnership:
 
     async def run_for(self, listener: Listener) -> None:
         """Own partitions for anything that listens, until cancelled."""
-        self._manager = PartitionManager(
-            self._account,
-            self._names,
-            self._worker_id,
-            listener,
-            monotonic=self._monotonic,
-            is_dead=self._is_dead,
-        )
+        self._manager = self._make_manager(listener)
         if self._is_closed:
             await self._manager.close()
         tasks = [
@@ -81,7 +95,13 @@ class LeasedOwnership:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    async def _own(self, manager: PartitionManager) -> None:
+    def _make_manager(self, listener: Listener) -> Manager:
+        account, names, me = self._account, self._names, self._worker_id
+        if self._management is PartitionManagement.BLOB:
+            return BlobPartitionManager(account, names, me, listener, monotonic=self._monotonic, random=self._random)
+        return PartitionManager(account, names, me, listener, monotonic=self._monotonic, is_dead=self._is_dead)
+
+    async def _own(self, manager: Manager) -> None:
         try:
             if self._app_name is None:
                 await manager.run()

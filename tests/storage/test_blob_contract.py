@@ -242,3 +242,14 @@ async def test_every_call_is_counted_by_its_kind(provider: Provider) -> None:
     await blobs.drop_container(container)
     kinds = ("create_container", "put", "get", "list", "lease", "delete", "containers", "drop_container")
     assert provider.account.calls.by_kind == {f"blob.{kind}": 4 if kind == "lease" else 1 for kind in kinds}
+
+
+async def test_a_listing_tells_which_blobs_are_leased(provider: Provider) -> None:
+    blobs, container = await new_container(provider)
+    for name in ("a", "b"):
+        await blobs.put(container, name, b"x")
+    lease = new_lease()
+    await blobs.acquire_lease(container, "b", lease=lease, seconds=15)
+    assert [(found.name, found.is_leased) async for found in blobs.list(container)] == [("a", False), ("b", True)]
+    await blobs.release_lease(container, "b", lease=lease)
+    assert not any([found.is_leased async for found in blobs.list(container)])

@@ -14,7 +14,7 @@ from durable_core.core.history import ExecutionCompleted
 from durable_core.core.replay import OrchestrationRun, Orchestrator
 from durable_core.core.tasks import TaskBase
 from durable_core.storage.memory import MemoryStorage, StorageCall
-from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.hub import PartitionManagement, TaskHub
 from durable_core.taskhub.names import HubNames
 from durable_core.testing.virtual_time import VirtualClock
 from durable_core.worker.functions import Activity, ActivityBody, ActivityCall, Functions
@@ -107,6 +107,7 @@ class World:
     )
     names: HubNames = field(default_factory=lambda: HubNames("TestHub"))
     seed: int = 0
+    management: PartitionManagement = PartitionManagement.TABLE
 
     def __post_init__(self) -> None:
         loop = asyncio.get_running_loop()
@@ -121,12 +122,14 @@ class World:
         loop = asyncio.get_running_loop()
         account = self.storage.account(name)
         random = Random(self.random.getrandbits(32))
-        hub = TaskHub(account, self.names, random)
+        hub = TaskHub(account, self.names, random, self.management)
         own = replace(self.settings, **settings)
         leases = MessageLeases(
             account.queues, lease=own.message_lease, renewal=own.message_renewal, monotonic=loop.time
         )
-        ownership = LeasedOwnership(account, self.names, leases, name, monotonic=loop.time)
+        ownership = LeasedOwnership(
+            account, self.names, leases, name, monotonic=loop.time, management=self.management, random=random
+        )
         worker = TaskHubWorker(
             hub,
             functions or self.functions,

@@ -1,0 +1,43 @@
+"""host.json options of workers (http-and-protocol 5.2, task-hub 9)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from durable_core.errors import ConfigurationError
+from durable_core.host.options import DurableOptions, durable_options
+from durable_core.taskhub.hub import PartitionManagement
+
+
+def options(provider: dict[str, Any] | None = None, **durable: Any) -> DurableOptions:
+    document = {"extensions": {"durableTask": {**durable, "storageProvider": provider or {}}}}
+    return durable_options(document, {})
+
+
+def test_partitions_are_divided_through_the_table_unless_blobs_are_asked_for() -> None:
+    assert options().management is PartitionManagement.TABLE
+    assert options({"useTablePartitionManagement": True}).management is PartitionManagement.TABLE
+    assert options({"useTablePartitionManagement": False}).management is PartitionManagement.BLOB
+
+
+@pytest.mark.parametrize(
+    ("provider", "text"),
+    [
+        ({"useLegacyPartitionManagement": True, "useTablePartitionManagement": True}, "cannot both be true"),
+        ({"useLegacyPartitionManagement": True, "useTablePartitionManagement": False}, "is not supported"),
+        ({"useLegacyPartitionManagement": True}, "is not supported"),
+    ],
+)
+def test_the_legacy_manager_is_refused(provider: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError, match=text):
+        options(provider)
+
+
+def test_times_of_stopping_and_of_orchestrators() -> None:
+    worker = options(gracefulShutdownTimeout="00:01:30", orchestratorTimeout="00:00:05").worker
+    assert (worker.activity_grace, worker.episode_limit) == (90.0, 5.0)
+    assert (options().worker.activity_grace, options().worker.episode_limit) == (30.0, 60.0)
+    with pytest.raises(ConfigurationError, match="gracefulShutdownTimeout"):
+        options(gracefulShutdownTimeout="soon")

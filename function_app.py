@@ -3,9 +3,18 @@
 import azure.functions as func
 
 import durable_core as df
-from functions import approval, fan_out_fan_in, hello_sequence, http_start, monitor
+from functions import (
+    aggregator,
+    approval,
+    counter,
+    fan_out_fan_in,
+    hello_sequence,
+    http_start,
+    monitor,
+    transfer,
+)
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-for pattern in (hello_sequence, fan_out_fan_in, monitor, approval, http_start):
+for pattern in (hello_sequence, fan_out_fan_in, monitor, approval, counter, transfer, aggregator, http_start):
     app.register_blueprint(pattern.bp)

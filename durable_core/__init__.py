@@ -9,11 +9,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from durable_core.core.entity_calls import EntityLock, EntityOperationFailedError
     from durable_core.core.failures import TaskFailedError
     from durable_core.core.tasks import TaskBase, TaskState, TimerTask
     from durable_core.model.app import Blueprint, DFApp
     from durable_core.model.context import DurableOrchestrationContext
     from durable_core.model.durable_client import DurableOrchestrationClient
+    from durable_core.model.entity_class import DurableEntity
+    from durable_core.model.entity_context import DurableEntityContext
+    from durable_core.model.entity_id import EntityId
+    from durable_core.model.entity_methods import EntityStateResponse
     from durable_core.model.retry import RetryOptions, RetryPolicy
     from durable_core.model.status import DurableOrchestrationStatus, OrchestrationRuntimeStatus
     from durable_core.model.sync_client import SyncDurableFunctionsClient
@@ -23,9 +28,15 @@ __version__ = "0.1.0"
 __all__ = [
     "Blueprint",
     "DFApp",
+    "DurableEntity",
+    "DurableEntityContext",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
+    "EntityId",
+    "EntityLock",
+    "EntityOperationFailedError",
+    "EntityStateResponse",
     "OrchestrationRuntimeStatus",
     "RetryOptions",
     "RetryPolicy",
@@ -40,9 +51,15 @@ __all__ = [
 _HOMES = {
     "Blueprint": "model.app",
     "DFApp": "model.app",
+    "DurableEntity": "model.entity_class",
+    "DurableEntityContext": "model.entity_context",
     "DurableOrchestrationClient": "model.durable_client",
     "DurableOrchestrationContext": "model.context",
     "DurableOrchestrationStatus": "model.status",
+    "EntityId": "model.entity_id",
+    "EntityLock": "core.entity_calls",
+    "EntityOperationFailedError": "core.entity_calls",
+    "EntityStateResponse": "model.entity_methods",
     "OrchestrationRuntimeStatus": "model.status",
     "RetryOptions": "model.retry",
     "RetryPolicy": "model.retry",

@@ -75,6 +75,7 @@ class Operation:
     Attributes:
         state: None if the entity does not exist.
         now: ticks at which the batch began.
+        request_id: of the message that asks for it.
     """
 
     entity: EntityId
@@ -83,6 +84,7 @@ class Operation:
     state: str | None
     is_signal: bool
     now: int
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +116,26 @@ class Outcome:
         result: JSON text for the caller.
         error: message of the failure, None if it succeeded.
         sent: signals and starts, in order.
+        trace: of a failure, for the log.
     """
 
     state: str | None
     result: str | None = None
     error: str | None = None
     sent: Sequence[EntitySignal | EntityStart] = ()
+    trace: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """An entity function behind its programming model; ``run`` never raises."""
+    """An entity function behind its programming model; ``run`` never raises.
+
+    With ``rolls_back`` False failed operations of this entity are kept, whatever the rules say.
+    """
 
     name: str
     run: Callable[[Operation], Outcome]
+    rolls_back: bool = True
 
 
 @dataclass(slots=True)
@@ -243,20 +251,31 @@ class _Batch:
             outcome = Outcome(None, error=self.broken)
         else:
             outcome = self.entity.run(
-                Operation(self.id, request.operation or "", plain_input(request), before, request.is_signal, self.now)
+                Operation(
+                    self.id,
+                    request.operation or "",
+                    plain_input(request),
+                    before,
+                    request.is_signal,
+                    self.now,
+                    request.id,
+                )
             )
-        if outcome.error is None or not self.rules.rolls_back:
+        if outcome.error is None or not (self.rules.rolls_back and self.entity.rolls_back):
             state.state = outcome.state
             state.exists = outcome.state is not None
             for number, item in enumerate(outcome.sent):
                 self._emit(item, request, number)
-        if outcome.error is not None and request.is_signal:
-            logger.error(
-                "Entity '%s': operation '%s', signalled by %s, failed: %s",
+        if outcome.error is not None:
+            logger.log(
+                logging.ERROR if request.is_signal else logging.WARNING,
+                "Entity '%s': operation '%s', %s by %s, failed: %s%s",
                 self.instance_id,
                 request.operation,
+                "signalled" if request.is_signal else "called",
                 f"'{request.parent}'" if request.parent else "a client",
                 outcome.error,
+                f"\n{outcome.trace}" if outcome.trace else "",
             )
         if not request.is_signal:
             self._respond(

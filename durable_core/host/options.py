@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from durable_core.core.entities import EntityRules
 from durable_core.core.history import LIVE, OrchestrationStatus
+from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import ConfigurationError
 from durable_core.host.settings import option, section
 from durable_core.taskhub.hub import PartitionManagement
@@ -58,6 +60,12 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         ),
         max_concurrent_orchestrators=_integer(
             durable, "maxConcurrentOrchestratorFunctions", defaults.max_concurrent_orchestrators, 1
+        ),
+        max_concurrent_entities=_integer(durable, "maxConcurrentEntityFunctions", defaults.max_concurrent_entities, 1),
+        entities=EntityRules(
+            reorder_window=_integer(durable, "entityMessageReorderWindowInMinutes", 30, 0) * 60 * PER_SECOND,
+            batch_limit=_integer(durable, "maxEntityOperationBatchSize", defaults.entities.batch_limit, 1),
+            rolls_back=_boolean(durable, "rollbackEntityOperationsOnExceptions", True),
         ),
         control_queue_batch_size=min(_integer(provider, "controlQueueBatchSize", 32, 1), 32),
         control_queue_buffer=_integer(provider, "controlQueueBufferThreshold", 256, 1, 1000),

@@ -13,12 +13,15 @@ from random import Random
 from typing import Any, TypeVar
 
 from durable_core.client import TaskHubClient
+from durable_core.core.entity_ids import EntityId
 from durable_core.core.history import HistoryEvent
+from durable_core.entity_client import CleanResult
 from durable_core.errors import ConfigurationError, StorageError
 from durable_core.host.options import DurableOptions
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import ConnectionSettings
+from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.worker.functions import Functions
@@ -149,7 +152,11 @@ class WorkerRuntime:
             orphaned=self._stop_from_anywhere if self._ends_with_parent else None,
             management=self._options.management,
         )
-        threads = settings.max_concurrent_activities + settings.max_concurrent_orchestrators
+        threads = (
+            settings.max_concurrent_activities
+            + settings.max_concurrent_orchestrators
+            + settings.max_concurrent_entities
+        )
         worker = TaskHubWorker(
             hub,
             self._functions,
@@ -230,6 +237,34 @@ class ThreadedClient:
 
     async def resume(self, instance_id: str, reason: str | None) -> None:
         await self._runtime.call(lambda client: client.resume(instance_id, reason))
+
+    async def read_entity(self, entity_id: EntityId) -> EntityRecord | None:
+        return await self._runtime.call(lambda client: client.read_entity(entity_id))
+
+    async def signal_entity(
+        self, entity_id: EntityId, operation: str, input: str | None = None, *, due: int | None = None
+    ) -> None:
+        await self._runtime.call(lambda client: client.signal_entity(entity_id, operation, input, due=due))
+
+    async def list_entities(
+        self, wanted: EntityFilter | None = None, *, top: int | None = None, continuation: str | None = None
+    ) -> EntityPage:
+        return await self._runtime.call(lambda client: client.list_entities(wanted, top=top, continuation=continuation))
+
+    async def clean_entities(
+        self,
+        *,
+        remove_empty_entities: bool = True,
+        release_orphaned_locks: bool = True,
+        continuation: str | None = None,
+    ) -> CleanResult:
+        return await self._runtime.call(
+            lambda client: client.clean_entities(
+                remove_empty_entities=remove_empty_entities,
+                release_orphaned_locks=release_orphaned_locks,
+                continuation=continuation,
+            )
+        )
 
     async def wait_for_completion(
         self, instance_id: str, *, timeout: float, poll: float = 1.0

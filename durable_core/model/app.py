@@ -17,12 +17,20 @@ from azure.functions.decorators.function_app import (
     TriggerApi,
 )
 
+from durable_core.core.entities import Entity
 from durable_core.core.replay import Orchestrator
 from durable_core.model.activities import build_activity
 from durable_core.model.client_input import inject_client
+from durable_core.model.entities import build_entity
 from durable_core.model.naming import durable_name
 from durable_core.model.orchestrators import build_orchestrator
-from durable_core.model.triggers import DURABLE_TRIGGERS, EXTENSION_BINDINGS, ActivityTrigger, OrchestrationTrigger
+from durable_core.model.triggers import (
+    DURABLE_TRIGGERS,
+    EXTENSION_BINDINGS,
+    ActivityTrigger,
+    EntityTrigger,
+    OrchestrationTrigger,
+)
 from durable_core.worker.functions import Activity, Functions
 
 
@@ -46,7 +54,7 @@ class DurableFunctionBuilder(FunctionBuilder):
 
 
 def is_durable(builder: FunctionBuilder) -> bool:
-    """The function is an orchestrator or activity: ours to run, not the Functions host's."""
+    """The function is an orchestrator, activity or entity: ours to run, not the Functions host's."""
     return isinstance(builder._function.get_trigger(), DURABLE_TRIGGERS)
 
 
@@ -103,6 +111,29 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         @self._configure_function_builder
         def wrap(builder: FunctionBuilder) -> FunctionBuilder:
             builder.add_trigger(ActivityTrigger(input_name, activity))
+            return builder
+
+        return wrap
+
+    def entity_trigger(self, context_name: str, entity_name: str | None = None) -> Callable[..., FunctionBuilder]:
+        """Register an entity: a function of the context, of context and input, or a ``DurableEntity`` class.
+
+        Args:
+            context_name: label of the context parameter.
+            entity_name: durable name, if it is not the function's or class's; letter case does not count.
+        """
+
+        @self._configure_function_builder
+        def wrap(builder: FunctionBuilder) -> FunctionBuilder:
+            user = builder._function.get_user_function()
+
+            def handle(*arguments: Any) -> Any:
+                return user(*arguments)
+
+            functools.update_wrapper(handle, user, updated=())
+            handle.entity_function = user  # type: ignore[attr-defined]
+            builder._function._func = handle
+            builder.add_trigger(EntityTrigger(context_name, entity_name))
             return builder
 
         return wrap
@@ -172,7 +203,7 @@ class DFApp(Blueprint, FunctionRegister):
         return functions
 
     def durable_functions(self) -> Functions:
-        """Orchestrators and activities by their durable names.
+        """Orchestrators, activities and entities by their durable names.
 
         Raises:
             ValueError: a name is taken twice, or begins with ``@``.
@@ -180,6 +211,7 @@ class DFApp(Blueprint, FunctionRegister):
         """
         orchestrators: dict[str, Orchestrator] = {}
         activities: dict[str, Activity] = {}
+        entities: dict[str, Entity] = {}
         for builder in self._function_builders:
             trigger = builder._function.get_trigger()
             if isinstance(trigger, OrchestrationTrigger):
@@ -188,7 +220,10 @@ class DFApp(Blueprint, FunctionRegister):
             elif isinstance(trigger, ActivityTrigger):
                 _check_name(builder, "activity", activities)
                 activities[durable_name(builder)] = build_activity(builder)
-        return Functions(orchestrators, activities)
+            elif isinstance(trigger, EntityTrigger):
+                _check_name(builder, "entity", entities)
+                entities[durable_name(builder).lower()] = build_entity(builder)
+        return Functions(orchestrators, activities, entities)
 
 
 def _check_native(function: Function, names: set[str]) -> None:
@@ -215,7 +250,11 @@ def _check_name(builder: FunctionBuilder, noun: str, taken: dict[str, Any]) -> N
         raise ValueError(
             f"The {noun} function '{function.__name__}' has an empty name; leave the name out or give one."
         )
-    if name.startswith("@"):
+    if noun == "entity":
+        if "@" in name:
+            raise ValueError(f"The entity name '{name}' must not contain '@', which separates name and key in ids.")
+        name = name.lower()
+    elif name.startswith("@"):
         raise ValueError(f"The {noun} name '{name}' must not begin with '@'; such ids belong to entities.")
     if name in taken:
         raise ValueError(

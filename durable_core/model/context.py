@@ -12,6 +12,7 @@ from durable_core.core.history import HistoryEvent
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.tasks import TaskBase, TimerTask, WhenAllTask, WhenAnyTask
 from durable_core.errors import SerializationError
+from durable_core.model.entity_operations import EntityOperations
 from durable_core.model.naming import activity_name, orchestrator_name
 from durable_core.model.retry import RetryOptions, RetryPolicy, retry_policy
 from durable_core.model.serialization import decode, encode, encode_activity_input, encode_or_none
@@ -19,7 +20,7 @@ from durable_core.model.serialization import decode, encode, encode_activity_inp
 _LARGEST_STATUS = 16 * 1024
 
 
-class DurableOrchestrationContext:
+class DurableOrchestrationContext(EntityOperations):
     """Everything an orchestrator may do: task-returning methods schedule at once, ``yield`` waits for the result."""
 
     def __init__(self, run: OrchestrationRun) -> None:

@@ -10,6 +10,7 @@ import azure.functions as func
 
 from durable_core.core.history import OrchestrationStatus
 from durable_core.errors import InstanceNotFoundError, InvalidOperationError
+from durable_core.model.entity_methods import EntityMethods
 from durable_core.model.links import management_links, seen_from
 from durable_core.model.naming import orchestrator_name
 from durable_core.model.runtime import ClientProvider
@@ -20,7 +21,7 @@ from durable_core.taskhub.status_history import history_events
 _RETRY_AFTER = "10"
 
 
-class DurableOrchestrationClient:
+class DurableOrchestrationClient(EntityMethods):
     """Starts, asks and steers instances of the app's task hub. All methods that do so are coroutines."""
 
     def __init__(self, provider: ClientProvider) -> None:

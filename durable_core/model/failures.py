@@ -51,6 +51,11 @@ def orchestrator_failure(name: str) -> Callable[[BaseException], str]:
     return describe
 
 
+def exception_message(error: BaseException) -> str:
+    """The exception's text as the caller of an entity gets it; its type if it has none."""
+    return _storable(_text(error) or repr(type(error)))
+
+
 def exception_text(error: BaseException) -> str:
     """``ValueError: bad thing``; the bare type name when there is no text."""
     text = _text(error)

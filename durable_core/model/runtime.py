@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from durable_core.core.entity_ids import EntityId
 from durable_core.core.history import HistoryEvent
+from durable_core.entity_client import CleanResult
 from durable_core.errors import ConfigurationError
+from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.instance_table import InstanceStatus
 
 
@@ -36,6 +39,24 @@ class HubClient(Protocol):
     async def wait_for_completion(
         self, instance_id: str, *, timeout: float, poll: float = 1.0
     ) -> InstanceStatus | None: ...
+
+    async def read_entity(self, entity_id: EntityId) -> EntityRecord | None: ...
+
+    async def signal_entity(
+        self, entity_id: EntityId, operation: str, input: str | None = None, *, due: int | None = None
+    ) -> None: ...
+
+    async def list_entities(
+        self, wanted: EntityFilter | None = None, *, top: int | None = None, continuation: str | None = None
+    ) -> EntityPage: ...
+
+    async def clean_entities(
+        self,
+        *,
+        remove_empty_entities: bool = True,
+        release_orphaned_locks: bool = True,
+        continuation: str | None = None,
+    ) -> CleanResult: ...
 
 
 @dataclass(frozen=True, slots=True)

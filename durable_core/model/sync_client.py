@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Any, TypeVar
 
 import azure.functions as func
 
+from durable_core.core.entity_ids import EntityId
+from durable_core.entity_client import CleanResult
 from durable_core.model.durable_client import DurableOrchestrationClient
+from durable_core.model.entity_methods import EntityList, EntityStateResponse
 from durable_core.model.runtime import ClientProvider
 from durable_core.model.status import DurableOrchestrationStatus
 
@@ -71,6 +75,63 @@ class SyncDurableFunctionsClient:
     def resume(self, instance_id: str, reason: str | None) -> None:
         """Let a suspended instance go on."""
         _block(self._client.resume(instance_id, reason))
+
+    def signal_entity(
+        self,
+        entityId: EntityId,
+        operation_name: str,
+        operation_input: Any = None,
+        task_hub_name: str | None = None,
+        connection_name: str | None = None,
+        signal_time: datetime | None = None,
+    ) -> None:
+        """Ask an entity for an operation; it is created if it does not exist."""
+        _block(
+            self._client.signal_entity(
+                entityId, operation_name, operation_input, task_hub_name, connection_name, signal_time
+            )
+        )
+
+    def read_entity_state(
+        self, entityId: EntityId, task_hub_name: str | None = None, connection_name: str | None = None
+    ) -> EntityStateResponse:
+        """The entity's state after its last batch of operations."""
+        return _block(self._client.read_entity_state(entityId, task_hub_name, connection_name))
+
+    def list_entities(
+        self,
+        entity_name: str | None = None,
+        *,
+        last_modified_from: datetime | None = None,
+        last_modified_to: datetime | None = None,
+        include_state: bool = False,
+        include_transient: bool = False,
+        top: int = 100,
+        continuation_token: str | None = None,
+    ) -> EntityList:
+        """A page of the hub's entities, in the order of their ids."""
+        return _block(
+            self._client.list_entities(
+                entity_name,
+                last_modified_from=last_modified_from,
+                last_modified_to=last_modified_to,
+                include_state=include_state,
+                include_transient=include_transient,
+                top=top,
+                continuation_token=continuation_token,
+            )
+        )
+
+    def clean_entity_storage(
+        self,
+        remove_empty_entities: bool = True,
+        release_orphaned_locks: bool = True,
+        continuation_token: str | None = None,
+    ) -> CleanResult:
+        """Remove the records of entities that no longer exist, and release locks whose owner is gone."""
+        return _block(
+            self._client.clean_entity_storage(remove_empty_entities, release_orphaned_locks, continuation_token)
+        )
 
     def wait_for_completion_or_create_check_status_response(
         self,

@@ -31,7 +31,20 @@ class ActivityTrigger(Trigger):
         super().__init__(name=name)
 
 
-DURABLE_TRIGGERS = (OrchestrationTrigger, ActivityTrigger)
+class EntityTrigger(Trigger):
+    """Marks an entity; ``durable_name`` overrides the function's name."""
+
+    @staticmethod
+    def get_binding_name() -> str:
+        return "entityTrigger"
+
+    def __init__(self, name: str, entity_name: str | None = None) -> None:
+        self.durable_name = entity_name
+        self.entity_name = entity_name
+        super().__init__(name=name)
+
+
+DURABLE_TRIGGERS = (OrchestrationTrigger, ActivityTrigger, EntityTrigger)
 
 EXTENSION_BINDINGS = frozenset({"orchestrationTrigger", "activityTrigger", "entityTrigger", "durableClient"})
 """Binding types that only the .NET Durable extension serves (functions-host 13.7, R13)."""

@@ -283,8 +283,8 @@ def test_a_function_without_async_gets_a_blocking_client() -> None:
 
 def test_both_clients_have_the_same_methods() -> None:
     """python-api 13, T14: real attributes; the asynchronous client's are coroutine functions."""
-    offered = {name for name in vars(df.DurableOrchestrationClient) if not name.startswith("_")}
-    assert offered == {name for name in vars(df.SyncDurableFunctionsClient) if not name.startswith("_")}
+    offered = {name for name in dir(df.DurableOrchestrationClient) if not name.startswith("_")}
+    assert offered == {name for name in dir(df.SyncDurableFunctionsClient) if not name.startswith("_")}
     for name in offered - {"task_hub_name"}:
         there, here = getattr(df.DurableOrchestrationClient, name), getattr(df.SyncDurableFunctionsClient, name)
         assert inspect.signature(there) == inspect.signature(here)

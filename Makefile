@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: start test check bench clean
+.PHONY: start test check bench chaos clean
 
 start: $(STAMP)
 	@$(BIN)/durable start
@@ -18,6 +18,9 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+chaos: $(STAMP)
+	CHAOS_KILLS=200 $(BIN)/python -m pytest -s tests/chaos
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

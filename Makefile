@@ -20,7 +20,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 
 chaos: $(STAMP)
-	CHAOS_KILLS=200 $(BIN)/python -m pytest -s tests/chaos
+	CHAOS_KILLS=200 $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/chaos
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

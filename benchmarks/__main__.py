@@ -204,6 +204,29 @@ async def host_memory() -> list[Line]:
     return [Line("host process alone, VmRSS after 100 hello3", f"{rss:.0f} MiB", "<= 100 MiB", rss <= 100)]
 
 
+async def many_workers() -> list[Line]:
+    from benchmarks.workers import measure
+
+    alone = await measure(1)
+    lines = [
+        Line("hello5 with 1 worker process", f"{alone.hello5:.1f}/s"),
+        Line("fan-out of 1,000 with 1 worker process", f"{alone.fan_out:.2f} s"),
+    ]
+    for count in (2, 4):
+        found = await measure(count)
+        rate, fan = found.hello5 / alone.hello5, found.fan_out / alone.fan_out
+        lines += [
+            Line(f"hello5 with {count} worker processes", f"{found.hello5:.1f}/s = {rate:.2f} x", ">= 1 x", rate >= 1),
+            Line(
+                f"fan-out of 1,000 shared by {count} worker processes",
+                f"{found.fan_out:.2f} s = {fan:.2f} x",
+                "<= 1 x",
+                fan <= 1,
+            ),
+        ]
+    return lines
+
+
 MEASUREMENTS = {
     "memory": memory_work,
     "hot": hot_costs,
@@ -212,6 +235,7 @@ MEASUREMENTS = {
     "throughput": hello5_throughput,
     "fan-out": fan_out,
     "sequence": sequences,
+    "workers": many_workers,
     "host": host_memory,
 }
 

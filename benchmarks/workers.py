@@ -1,0 +1,140 @@
+"""Several worker processes on one Azurite: throughput must not fall below that of one, because Azurite is the limit."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from random import Random
+from typing import Any
+
+from benchmarks.app import app
+from benchmarks.harness import fresh_azurite
+from durable_core.client import TaskHubClient
+from durable_core.storage.azure import open_account
+from durable_core.storage.base import StorageAccount
+from durable_core.storage.settings import ConnectionSettings
+from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.names import HubNames
+from durable_core.taskhub.partitions import read_partition
+from durable_core.worker.identity import WorkerIdentity
+from durable_core.worker.lease_thread import LeaseThread
+from durable_core.worker.message_leases import MessageLeases
+from durable_core.worker.settings import WorkerSettings
+from durable_core.worker.user_code import ThreadedUserCode
+from durable_core.worker.worker import TaskHubWorker
+
+_CONTEXT = get_context("spawn")
+_NAMES = HubNames("Bench")
+_BALANCED_WITHIN = 60.0
+_HELLOS = 240
+_FAN = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Rates with a number of worker processes.
+
+    Attributes:
+        hello5: finished instances a second.
+        fan_out: seconds of one fan-out of 1,000 activities.
+    """
+
+    workers: int
+    hello5: float
+    fan_out: float
+
+
+async def measure(workers: int) -> Measured:
+    """One fresh Azurite, ``workers`` processes, each of which starts its share of the instances."""
+    async with fresh_azurite() as settings:
+        account = open_account(settings)
+        pipes: list[tuple[BaseProcess, Connection]] = []
+        try:
+            for _ in range(workers):
+                ours, theirs = _CONTEXT.Pipe()
+                process: BaseProcess = _CONTEXT.Process(target=_worker, args=(settings, theirs), daemon=True)
+                await asyncio.to_thread(process.start)
+                pipes.append((process, ours))
+            await _balanced(account, workers)
+            await _run(account, pipes, "hello5", None, 4 * workers)
+            hello5 = await _run(account, pipes, "hello5", None, _HELLOS)
+            fan_out = await _run(account, pipes[:1], "fan_out", str(_FAN), 1)
+        finally:
+            for started, _ in pipes:
+                started.kill()
+                started.join()
+            await account.close()
+    return Measured(workers, _HELLOS / hello5, fan_out)
+
+
+async def _balanced(account: StorageAccount, workers: int) -> None:
+    """Wait until the partitions are shared evenly and have been for a moment."""
+    deadline = time.monotonic() + _BALANCED_WITHIN
+    while time.monotonic() < deadline:
+        await asyncio.sleep(0.5)
+        if _NAMES.partitions not in await account.tables.names(_NAMES.partitions):
+            continue
+        rows = [read_partition(row) for row in (await account.tables.query(_NAMES.partitions)).rows]
+        owners = {row.current_owner for row in rows}
+        if None not in owners and len(owners) == workers and not any(row.next_owner for row in rows):
+            await asyncio.sleep(1)
+            return
+    raise TimeoutError(f"{workers} workers did not share the partitions within {_BALANCED_WITHIN:g} s")
+
+
+async def _run(
+    account: StorageAccount, pipes: list[tuple[BaseProcess, Connection]], name: str, input: str | None, count: int
+) -> float:
+    """Seconds from the first start to the last completion."""
+    begin = time.perf_counter()
+    for _, pipe in pipes:
+        pipe.send((name, input, count // len(pipes)))
+    for _, pipe in pipes:
+        await asyncio.to_thread(pipe.recv)  # everything was started
+    while True:
+        open_ones = await account.tables.query(_NAMES.instances, "RuntimeStatus ne 'Completed'", top=1)
+        if not open_ones.rows:
+            return time.perf_counter() - begin
+        await asyncio.sleep(0.1)
+
+
+def _worker(settings: ConnectionSettings, pipe: Connection) -> None:
+    asyncio.run(_work(settings, pipe))
+
+
+async def _work(settings: ConnectionSettings, pipe: Connection) -> None:
+    account = open_account(settings)
+    identity = WorkerIdentity()
+    # Idle pauses are no part of what is measured here: a message may be for another worker's partition.
+    worker_settings = WorkerSettings(max_polling_interval=0.5)
+    leases = MessageLeases(account.queues, lease=15, renewal=5.0, monotonic=time.monotonic)
+    random = Random()
+    hub = TaskHub(account, _NAMES, random)
+    worker = TaskHubWorker(
+        hub,
+        app.durable_functions(),
+        worker_settings,
+        ownership=LeaseThread(lambda: open_account(settings), _NAMES, leases, identity),
+        leases=leases,
+        user_code=ThreadedUserCode(
+            worker_settings.max_concurrent_activities + worker_settings.max_concurrent_orchestrators
+        ),
+        random=random,
+    )
+    await worker.start()
+    client = TaskHubClient(hub, random=random, worker=worker)
+    while True:
+        order: Any = await asyncio.to_thread(pipe.recv)
+        name, input, count = order
+        gate = asyncio.Semaphore(16)
+
+        async def start(name: str = name, input: str | None = input, gate: asyncio.Semaphore = gate) -> None:
+            async with gate:
+                await client.start_new(name, input=input)
+
+        await asyncio.gather(*(start() for _ in range(count)))
+        pipe.send("started")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from durable_core.core import ticks
 from durable_core.core.history import HistoryEvent, TaskCompleted, TaskFailed, TaskScheduled
 from durable_core.core.messages import TaskMessage
-from durable_core.errors import StorageError, UndecodableMessageError
+from durable_core.errors import StorageError, UnavailableError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage
 from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.attempts import cut_off
@@ -22,9 +22,11 @@ from durable_core.worker.message_leases import HeldMessage, MessageLeases
 from durable_core.worker.polling import PollingInterval
 from durable_core.worker.set_aside import SetAside
 from durable_core.worker.settings import WorkerSettings
-from durable_core.worker.user_code import UserCode
+from durable_core.worker.user_code import UserCode, contained
 
 logger = logging.getLogger("durable_core.worker")
+
+T = TypeVar("T")
 
 
 _OWNERS_PAUSE = 5.0
@@ -201,10 +203,19 @@ class ActivityWorker:
     # ---- one work item ---------------------------------------------------------------------------------------------
 
     async def _run(self, held: HeldMessage) -> None:
+        try:
+            await self._process(held)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # a defect must not leave a message leased for ever
+            logger.exception("A work item failed unexpectedly.")
+            if not await self._set_aside.failed(held, error):
+                await self._leases.put_off(held)
+
+    async def _process(self, held: HeldMessage) -> None:
         work = held.data.task_message
         if work is None or not isinstance(work.event, TaskScheduled) or not work.event.name:
-            logger.error("Message %s of queue %s is no work item and is dropped.", held.receipt.message_id, held.queue)
-            await self._leases.delete(held)
+            await self._set_aside.keep(held, "The message stands in the work-item queue and is no work item.")
             return
         activity = self._functions.activity(work.event.name)
         if activity is None and await self._leave_to_others(held):
@@ -222,13 +233,17 @@ class ActivityWorker:
         call = ActivityCall(activity.name, work.target.instance_id, work.target.execution_id or "", event.event_id)
         try:
             if activity.is_async:
-                text = await self._user_code.wait(activity.body, call, event.input)  # type: ignore[arg-type]
+                text = await _guarded(self._user_code.wait(activity.body, call, event.input))  # type: ignore[arg-type]
             else:
                 text = await self._user_code.call(activity.body, call, event.input)  # type: ignore[arg-type]
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # whatever the user's code raises, SystemExit included, fails the activity
-            reason, details = activity.describe_failure(error)
+            try:
+                reason, details = activity.describe_failure(error)
+            except Exception:
+                logger.exception("The failure of activity '%s' cannot be described.", activity.name)
+                reason, details = f"{type(error).__name__} (its text cannot be made)", None
             return TaskFailed(
                 timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason, details=details
             )
@@ -267,7 +282,7 @@ class ActivityWorker:
             try:
                 await self._hub.messages.send(answer, sender=held.data.sender, episode=held.data.episode)
                 break
-            except StorageError as error:
+            except UnavailableError as error:
                 logger.warning(
                     "The result of an activity of '%s' could not be sent, trying again in %.0f s: %s",
                     answer.target.instance_id,
@@ -277,3 +292,24 @@ class ActivityWorker:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
         await self._leases.delete(held)
+
+
+class _CancelledItselfError(Exception):
+    """The code of an activity ended with a cancellation that did not come from here."""
+
+
+async def _guarded(work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, whose own cancellation is told from one of the caller.
+
+    Raises:
+        _CancelledItselfError: the code was cancelled by something else than this worker.
+    """
+    task = asyncio.ensure_future(contained(work))
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if task.cancelled():
+        raise _CancelledItselfError("the activity was cancelled by its own code")
+    return task.result().value()

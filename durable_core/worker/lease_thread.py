@@ -106,6 +106,13 @@ class LeaseThread:
         elif not self._loop.is_closed():
             await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(action(self._ownership), self._loop))
 
+    async def make_primary(self) -> bool:
+        """Take the app lease from another app; False if none is used."""
+        if self._loop is None or self._ownership is None or self._loop.is_closed():
+            return False
+        made = asyncio.run_coroutine_threadsafe(self._ownership.make_primary(), self._loop)
+        return await asyncio.wrap_future(made)
+
     async def others_alive(self) -> bool:
         """Another owner was seen in the last pass over the Partitions table."""
         return self._ownership is not None and await self._ownership.others_alive()

@@ -71,6 +71,7 @@ class LeasedOwnership:
         self._management = management
         self._random = random or Random()
         self._manager: Manager | None = None
+        self._app_lease: AppLease | None = None
         self._is_closed = False
 
     async def run(self, worker: TaskHubWorker) -> None:
@@ -106,11 +107,19 @@ class LeasedOwnership:
             if self._app_name is None:
                 await manager.run()
             else:
-                await AppLease(self._account.blobs, self._names, self._app_name).run(manager.run)
+                self._app_lease = AppLease(self._account.blobs, self._names, self._app_name)
+                await self._app_lease.run(manager.run)
         except DurableError as error:
             # Retrying would not help, and the messages that are held still need their leases.
             logger.error("This worker owns no partition: %s", error)
             await asyncio.get_running_loop().create_future()
+
+    async def make_primary(self) -> bool:
+        """Take the app lease from another app; to be called on the event loop of ``run``."""
+        if self._app_lease is None:
+            return False
+        await self._app_lease.make_primary()
+        return True
 
     async def close(self) -> None:
         """Claim no more partitions."""

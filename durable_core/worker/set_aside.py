@@ -63,10 +63,19 @@ class SetAside:
         if count < self._tries:
             self._complain(held.queue, message_id, count, reason)
             return False
+        await self.keep(held, reason)
+        return True
+
+    async def keep(self, held: HeldMessage, reason: str) -> None:
+        """Set a message aside at once.
+
+        Raises:
+            StorageError: it could not be kept; it still stands in its queue.
+        """
         text = self._hub.messages.text_of(held.data)
+        message_id, count = held.receipt.message_id, held.dequeue_count
         await self._keep(held.queue, message_id, text, count, held.inserted, reason)
         await self._leases.delete(held)
-        return True
 
     def _complain(self, queue: str, message_id: str, count: int, reason: str) -> None:
         logger.warning("Message %s of queue %s, try %d of %d. %s", message_id, queue, count, self._tries, reason)

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from durable_core.errors import DurableError
@@ -19,6 +20,32 @@ T = TypeVar("T")
 
 class EndlessCodeError(DurableError):
     """User code did not come to an end in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[T]):
+    """How user code ended, if not with an ordinary exception."""
+
+    result: T | None = None
+    exit: BaseException | None = None
+
+    def value(self) -> T:
+        """The result.
+
+        Raises:
+            SystemExit, KeyboardInterrupt: the code asked for the end of the process.
+        """
+        if self.exit is not None:
+            raise self.exit
+        return self.result  # type: ignore[return-value]
+
+
+async def contained(work: Awaitable[T]) -> Outcome[T]:
+    """Run ``work`` so that a ``SystemExit`` of it does not end the event loop, as it would by leaving a task."""
+    try:
+        return Outcome(await work)
+    except (SystemExit, KeyboardInterrupt) as error:
+        return Outcome(exit=error)
 
 
 class UserCode(Protocol):
@@ -81,10 +108,8 @@ class ThreadedUserCode:
         if self._loop is None or self._loop is asyncio.get_running_loop():
             return await start(*args)
 
-        async def run() -> T:
-            return await start(*args)
-
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(run(), self._loop))
+        ended = asyncio.run_coroutine_threadsafe(contained(start(*args)), self._loop)
+        return (await asyncio.wrap_future(ended)).value()
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

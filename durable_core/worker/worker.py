@@ -50,6 +50,9 @@ class Ownership(Protocol):
     async def others_alive(self) -> bool:
         """Another live worker is seen in the hub."""
 
+    async def make_primary(self) -> bool:
+        """Take the app lease from another app that holds it; False if this worker uses none."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Claim:
@@ -231,6 +234,17 @@ class TaskHubWorker:
         if self._changes.get(partition) is task:
             del self._changes[partition]
 
+    async def make_primary(self) -> bool:
+        """Have this app's workers serve the hub instead of another app's (http-and-protocol 1.18).
+
+        Returns:
+            False if the app lease is not used (``useAppLease``).
+
+        Raises:
+            StorageError: the wish could not be written.
+        """
+        return await self._ownership.make_primary()
+
     # ---- messages of clients in this process -----------------------------------------------------------------------
 
     def owns(self, instance_id: str) -> bool:
@@ -283,6 +297,9 @@ class OwnEverything:
         """Nothing is held."""
 
     async def others_alive(self) -> bool:
+        return False
+
+    async def make_primary(self) -> bool:
         return False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from random import Random
 from typing import Any
@@ -210,6 +211,44 @@ def test_a_history_that_cannot_be_read_does_not_stop_the_partition(monkeypatch: 
     run(main(), limit=3600)
 
 
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_an_activity_whose_failure_cannot_be_described_or_that_cancels_itself_fails() -> None:
+    async def main() -> None:
+        async def boom(value: Any) -> Any:
+            raise {"unspeakable": Unspeakable, "cancelled": asyncio.CancelledError, "exit": SystemExit}[failure[0]]
+
+        failure = [""]
+        world = World(functions(ORCHESTRATORS, {**ACTIVITIES, "boom": boom}))
+        one = await world.start()
+        for failure[0] in ("unspeakable", "cancelled", "exit"):
+            end = await finish(one, "catches")
+            assert "caught" in (end.result or "")
+        await world.settle()
+        assert world.left_over() == {}
+
+    run(main(), limit=600)
+
+
+def test_a_message_in_the_wrong_queue_is_set_aside() -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        message = TaskMessage(EventRaised(timestamp=EPOCH, name="go", input=None), OrchestrationInstance("x", "e"))
+        text = one.hub.messages.text_of(MessageData("00000000-0000-0000-0000-000000000000", message, 1, None))
+        await one.hub.account.queues.put(world.names.work_items, text)
+        await asyncio.sleep(40)
+        (kept,) = await one.hub.poison.list()
+        assert (kept.queue, kept.text) == (world.names.work_items, text)
+        assert "no work item" in kept.reason
+        assert world.left_over() == {}
+
+    run(main(), limit=600)
+
+
 # ---- code that never ends ------------------------------------------------------------------------------------------
 
 
@@ -234,6 +273,27 @@ async def test_code_that_loops_is_stopped_and_other_code_runs() -> None:
     assert ended == ["stopped"]
     with pytest.raises(ZeroDivisionError):
         await code.call_within(5.0, lambda: 1 / 0)
+    code.close()
+
+
+async def test_an_exit_of_async_code_ends_neither_loop() -> None:
+    elsewhere = asyncio.new_event_loop()
+    thread = threading.Thread(target=elsewhere.run_forever, daemon=True)
+    thread.start()
+    code = ThreadedUserCode(1, elsewhere)
+
+    async def leave() -> None:
+        raise SystemExit(3)
+
+    async def stay() -> str:
+        return "here"
+
+    with pytest.raises(SystemExit):
+        await code.wait(leave)
+    assert await asyncio.wait_for(code.wait(stay), 5) == "here"
+    elsewhere.call_soon_threadsafe(elsewhere.stop)
+    await asyncio.to_thread(thread.join, 5)
+    elsewhere.close()
     code.close()
 
 

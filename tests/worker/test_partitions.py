@@ -17,7 +17,9 @@ from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitions import PartitionRow, read_partition
 from durable_core.testing.virtual_time import run
 from durable_core.worker.app_lease import AppLease
-from durable_core.worker.partition_rules import plan
+from durable_core.worker.message_leases import MessageLeases
+from durable_core.worker.partition_rules import plan, plan_closing
+from durable_core.worker.worker import OwnEverything
 from tests.golden_data import documents, lines
 from tests.worker.sample import FUNCTIONS
 from tests.worker.world import Process, World, finish
@@ -61,9 +63,16 @@ def test_the_captured_hand_over_follows_from_the_rules() -> None:
         me = str(row.next_owner if wanted else row.current_owner or before.current_owner)
         now = row.last_renewal if not wanted and row.last_renewal != before.last_renewal else before.last_renewal
         assert now is not None
-        shutdown = row.is_draining and row.next_owner is None
-        if shutdown or (before.is_draining and row.current_owner is None and before.next_owner is None):
-            continue  # a worker that stops drains and releases without being asked; see test_worker's graceful stop
+        if row.is_draining and row.next_owner is None:  # a worker that stops drains without being asked
+            assert row.last_renewal is not None
+            (closing,) = plan_closing([replace(before, etag="E")], str(before.current_owner), row.last_renewal)
+            assert (_flags(closing), closing.last_renewal) == (_flags(row), row.last_renewal)
+            checked += 1
+            continue
+        if before.is_draining and row.current_owner is None and before.next_owner is None:  # and then releases
+            assert _flags(before.released()) == _flags(row)
+            checked += 1
+            continue
         drained = {row.partition} if before.is_draining and row.current_owner is None else set()
         others = [replace(other, etag="E") for key, other in state.items() if key != row.partition]
         result = plan(
@@ -83,7 +92,7 @@ def test_the_captured_hand_over_follows_from_the_rules() -> None:
         if row.is_draining:
             draining[me].add(row.partition)
         checked += 1
-    assert checked >= 20
+    assert checked >= 32
 
 
 def _flags(row: PartitionRow) -> tuple[str | None, str | None, bool]:
@@ -305,6 +314,30 @@ def test_the_app_lease_keeps_other_apps_out_until_they_are_made_primary() -> Non
         await asyncio.sleep(30)
         assert not any(one.worker.sessions.owns_partition(index) for index in range(4))
         running.cancel()
+
+    run(main(), limit=3600)
+
+
+def test_a_worker_is_made_primary_and_one_without_app_lease_says_no() -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        other = AppLease(world.storage.account("other").blobs, world.names, "otherapp")
+        one = await world.start("one")
+        await one.worker.stop()
+        await asyncio.sleep(70)
+        running = asyncio.create_task(other.run(asyncio.get_running_loop().create_future))
+        await asyncio.sleep(5)
+        two = await world.start("two")
+        await asyncio.sleep(60)
+        assert not any(two.worker.sessions.owns_partition(index) for index in range(4))
+        assert await two.worker.make_primary()
+        await asyncio.sleep(40)
+        assert all(two.worker.sessions.owns_partition(index) for index in range(4))
+        running.cancel()
+        account = world.storage.account("three")
+        assert not await OwnEverything(
+            MessageLeases(account.queues, lease=15, renewal=5.0, monotonic=lambda: 0.0), account.queues
+        ).make_primary()
 
     run(main(), limit=3600)
 

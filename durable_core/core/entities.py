@@ -27,6 +27,7 @@ from durable_core.core.entity_messages import (
     scheduled_name,
 )
 from durable_core.core.entity_receipts import Receipts
+from durable_core.core.entity_sorter import SEEN
 from durable_core.core.entity_state import EntityStatus, SchedulerState
 from durable_core.core.episode import Episode, Outgoing
 from durable_core.core.history import (
@@ -47,6 +48,9 @@ logger = logging.getLogger("durable_core.entities")
 
 _EARLY = 100 * PER_MILLISECOND
 """A request may run this much before it is due (behaviour 112)."""
+_MOST_KEPT = 12_000
+"""Characters of answers that are kept with a checkpoint and sent behind it; the rest is sent before, as .NET does."""
+_FRAME = 100
 _LOST_CONTINUE = 10 * PER_SECOND
 """A suspended entity goes on by itself after this time: its ``continue`` message was lost (semantics 9.5)."""
 
@@ -153,6 +157,11 @@ class _Batch:
     front: deque[RequestMessage] = field(default_factory=deque)
     """Requests of the lock's owner: served before the queue."""
     outgoing: list[Outgoing] = field(default_factory=list)
+    afterwards: list[Outgoing] = field(default_factory=list)
+    """What nobody may see of a batch that is not committed: results, which another try could contradict, and what a
+    lock sets free; somebody else could lock first in another try, and both would wait for ever."""
+    kept: int = 0
+    """Characters of ``afterwards``, about."""
     broken: str | None = None
     """Why the stored state cannot be read: then every request fails, and the record stays as it is."""
     executed: int = 0
@@ -178,11 +187,20 @@ class _Batch:
             if request.id not in self.receipts:
                 self._send_request(self.instance_id, request)
             return
-        ready = [request] if request.due is not None else self.state.sorter.receive(request, self.rules.reorder_window)
+        ready = (
+            [request]
+            if request.due is not None
+            else self.state.sorter.receive(request, self.rules.reorder_window, self.receipts)
+        )
         for message in ready:
-            given_up = message.is_lock_request and f"{RELEASE} {message.id}" in self.receipts
-            if self._is_new(message.id) and not given_up:
-                self._admit(message)
+            if message.id != SEEN and self._is_new(message.id):
+                self.state.sorter.seen(message)
+                if not self._is_given_up(message):
+                    self._admit(message)
+
+    def _is_given_up(self, request: RequestMessage) -> bool:
+        """The owner has released this lock already."""
+        return request.is_lock_request and f"{RELEASE} {request.id}" in self.receipts
 
     def _admit(self, request: RequestMessage) -> None:
         if request.parent is not None and request.parent == self.state.locked_by:
@@ -285,12 +303,27 @@ class _Batch:
                 else ResponseMessage(result=json.dumps(outcome.error, ensure_ascii=False), exception_type=ERROR),
             )
 
+    def serve_owner(self) -> None:
+        """The lock's owner goes before the others, also with what came before its lock was committed: the answer to a
+        lock request may reach it, and its next request come here, while the batch that locks is being repeated."""
+        state = self.state
+        if state.locked_by is not None and any(item.parent == state.locked_by for item in state.queue):
+            self.front.extend(item for item in state.queue if item.parent == state.locked_by)
+            state.queue = deque(item for item in state.queue if item.parent != state.locked_by)
+
     def _lock(self, request: RequestMessage) -> None:
         self.state.locked_by = request.parent
+        self.serve_owner()
+        self._pass_on(request)
+
+    def _pass_on(self, request: RequestMessage) -> None:
+        """Ask the next entity of the lock set, or tell the owner that it has them all."""
         position = request.position + 1
         if position < len(request.lockset):
             target = request.lockset[position].instance_id
+            before, self.outgoing = self.outgoing, self.afterwards
             self._send_request(target, self._labelled(replace(request, position=position), target))
+            self.outgoing = before
         else:
             self._respond(request, ResponseMessage(result=GRANTED))
 
@@ -342,7 +375,15 @@ class _Batch:
     def _respond(self, request: RequestMessage, response: ResponseMessage) -> None:
         if request.parent is None:
             return
-        self._send(OrchestrationInstance(request.parent, request.parent_execution), request.id, response.encode())
+        text = response.encode()
+        length = len(text) + len(request.parent) + _FRAME
+        if self.kept + length > _MOST_KEPT and not request.is_lock_request:
+            self._send(OrchestrationInstance(request.parent, request.parent_execution), request.id, text)
+            return
+        self.kept += length
+        before, self.outgoing = self.outgoing, self.afterwards
+        self._send(OrchestrationInstance(request.parent, request.parent_execution), request.id, text)
+        self.outgoing = before
 
     def _send(self, target: OrchestrationInstance, name: str, input: str | None, due: int | None = None) -> None:
         event = EventRaised(timestamp=self.now, name=name, input=input)
@@ -394,6 +435,7 @@ def run_batch(
         receipts,
         broken=broken,
     )
+    batch.serve_owner()
     for event in received:
         batch.receive(event)
     batch.run()
@@ -412,7 +454,8 @@ def run_batch(
         )
     )
     number = 1 if started is None else 2
-    return Episode(generation, 0, generation.events, batch.outgoing, number, EntityStatus.of(state).encode())
+    status = EntityStatus.of(state).encode()
+    return Episode(generation, 0, generation.events, batch.outgoing, number, status, batch.afterwards)
 
 
 def plain_input(request: RequestMessage) -> str | None:

@@ -48,8 +48,8 @@ class Receipts:
     _batches: list[_Batch] = field(default_factory=list)
     _known: set[bytes] = field(default_factory=set)
 
-    def __contains__(self, message_id: str) -> bool:
-        return _short(message_id) in self._known
+    def __contains__(self, message_id: object) -> bool:
+        return _short(str(message_id)) in self._known
 
     def __len__(self) -> int:
         return len(self._known)

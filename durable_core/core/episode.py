@@ -115,6 +115,8 @@ class Episode:
         outgoing: messages to send before the rows are written.
         number: of the episode within the generation that it began with, from 1.
         custom_status: JSON text after the episode, None if there is none.
+        afterwards: messages that nobody may see unless the rows are written: kept with the rows and sent behind
+            them.
     """
 
     state: RuntimeState = field(compare=False)
@@ -123,6 +125,7 @@ class Episode:
     outgoing: Sequence[Outgoing]
     number: int
     custom_status: str | None
+    afterwards: Sequence[Outgoing] = ()
 
 
 @dataclass(frozen=True, slots=True)

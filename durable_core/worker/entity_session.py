@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 
 from durable_core.core.entities import Entity, Operation, Outcome, run_batch
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.entity_receipts import Receipts
-from durable_core.core.episode import Episode, Verdict
-from durable_core.core.history import EventRaised
+from durable_core.core.episode import Episode, Outgoing, Verdict
+from durable_core.core.history import EventRaised, OrchestrationInstance
+from durable_core.core.messages import TaskMessage
 from durable_core.core.state import RuntimeState
 from durable_core.taskhub.history_store import LoadedHistory
 from durable_core.worker.delivery import Delivery
@@ -22,6 +26,8 @@ class EntitySession(Session):
     """The session of an entity; between batches its last generation stays cached."""
 
     _receipts = Receipts()
+    _unsent: Sequence[Outgoing] = ()
+    """What goes out behind the checkpoint; from a loaded one it may have gone out already, and does so again."""
 
     async def _sort(self, batch: list[Delivery]) -> Batch:
         result = Batch()
@@ -42,10 +48,13 @@ class EntitySession(Session):
         return result
 
     def _loaded(self, loaded: LoadedHistory) -> None:
-        self._receipts = Receipts.decode(loaded.receipts)
+        receipts, _, unsent = (loaded.receipts or "").partition("\n")
+        self._receipts = Receipts.decode(receipts)
+        self._unsent = _read_unsent(unsent, self._manager.hub.now())
 
     def _receipts_text(self) -> str | None:
-        return self._receipts.encode()
+        text = self._receipts.encode()
+        return f"{text}\n{_unsent_text(self._unsent)}" if self._unsent else text
 
     def _must_begin(self) -> bool:
         return False  # a batch has no decisions that a cut-off checkpoint could have lost
@@ -72,7 +81,9 @@ class EntitySession(Session):
         received = [delivery.event for delivery in batch.accepted if isinstance(delivery.event, EventRaised)]
         execution_id = f"{manager.hub.payloads.random.getrandbits(128):032x}"
         episode = await manager.user_code.call(self._run_batch, state, entity, received, execution_id)
-        await self._commit(batch, episode, state)
+        self._unsent = (*self._unsent, *episode.afterwards)
+        await self._commit(batch, replace(episode, afterwards=self._unsent), state)
+        self._unsent = ()
 
     def _run_batch(
         self, state: RuntimeState, entity: Entity, received: list[EventRaised], execution_id: str
@@ -98,3 +109,29 @@ class EntitySession(Session):
             return Outcome(operation.state, error=text)
 
         return Entity(entity_id.name, fail)
+
+
+def _unsent_text(unsent: Sequence[Outgoing]) -> str:
+    """Messages as a line of text beside the receipts."""
+    return json.dumps(
+        [
+            [item.message.target.instance_id, item.message.target.execution_id, item.message.event.name,
+             item.message.event.input]
+            for item in unsent
+            if isinstance(item.message.event, EventRaised)
+        ],
+        separators=(",", ":"),
+    )  # fmt: skip
+
+
+def _read_unsent(text: str, now: int) -> Sequence[Outgoing]:
+    if not text:
+        return ()
+    return [
+        Outgoing(
+            TaskMessage(
+                EventRaised(timestamp=now, name=name, input=input), OrchestrationInstance(instance_id, execution_id)
+            )
+        )
+        for instance_id, execution_id, name, input in json.loads(text)
+    ]

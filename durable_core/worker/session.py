@@ -365,6 +365,11 @@ class Session:
             manager.abandon_reserved(written)
             raise
         self._etag = appended.etag
+        if episode.afterwards:
+            # If this fails the received messages come back, and the history that they meet tells what is to be sent.
+            written += await manager.outgoing.send(
+                episode.afterwards, sender=Sender(self.instance_id, before.execution_id), episode=episode.number
+            )
         self._leftovers = ()
         self._is_cut_off = False
         replaced: Sequence[str] = ()

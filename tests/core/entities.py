@@ -66,7 +66,8 @@ class Actor:
 
     def feed(self, *events: EventRaised) -> Sequence[Outgoing]:
         """One batch; returns what it sends."""
-        return self.batch(*events).outgoing
+        episode = self.batch(*events)
+        return [*episode.outgoing, *episode.afterwards]
 
     def batch(self, *events: EventRaised) -> Episode:
         self.batches += 1

@@ -30,6 +30,7 @@ from durable_core.core.state import RuntimeState, identity, is_answered, settled
 from durable_core.core.versioning import VersionFailure
 from durable_core.errors import StorageError
 from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
+from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
@@ -257,7 +258,7 @@ class Session:
         hub = self._manager.hub
         row = await hub.instances.get(self.instance_id, with_payloads=False)
         last = ticks.format_column(state.events[-1].timestamp)
-        if row is not None and row.execution_id != state.execution_id:
+        if row is not None and row.execution_id != state.execution_id and not _is_behind(row, ticks.parse(last)):
             await self._manager.delete(dropped)
             return
         if row is not None and row.runtime_status is state.status and row.last_updated_time == ticks.parse(last):
@@ -432,6 +433,11 @@ class Session:
         """Some other worker may complete this task; what an older generation asked for is awaited by nobody."""
         if self._state is not None and asking.execution_id == self._state.execution_id:
             self.foreign.add(task_id)
+
+
+def _is_behind(row: InstanceStatus, last: int) -> bool:
+    """The row still tells of a generation that the history has left behind, rather than of a start to come."""
+    return row.runtime_status is not OrchestrationStatus.Pending and (row.last_updated_time or 0) < last
 
 
 def _run(

@@ -183,6 +183,43 @@ async def memory_work() -> list[Line]:
     ]
 
 
+async def replaying() -> list[Line]:
+    """What decoding and replaying a history costs, and what a wide fan-out costs more than its share."""
+    sequence = {}
+    for force_replay in (False, True):
+        async with in_memory(force_replay=force_replay) as bench:
+            await bench.run("sequence", "100")
+            begin = time.perf_counter()
+            await bench.run("sequence", "1000")
+            sequence[force_replay] = time.perf_counter() - begin
+    per_event = (sequence[True] - sequence[False]) / 500_000
+    fans = {}
+    for width in (1000, 10_000):
+        async with in_memory() as bench:
+            await bench.run("fan_out", "100")
+            rounds = []
+            for _ in range(3):
+                begin = time.perf_counter()
+                await bench.run("fan_out", str(width))
+                rounds.append(time.perf_counter() - begin)
+            fans[width] = min(rounds)
+    wider = fans[10_000] / fans[1000]
+    return [
+        Line(
+            "forced replay per past activity, decoding included",
+            f"{per_event * 1e6:.1f} us",
+            "<= 20 us",
+            per_event <= 20e-6,
+        ),
+        Line(
+            "fan-out of 10,000 against 1,000 in memory",
+            f"{fans[10_000]:.2f} s = {wider:.1f} x",
+            "<= 11 x",
+            wider <= 11,
+        ),
+    ]
+
+
 async def hot_costs() -> list[Line]:
     from benchmarks.hot_calls import hot_call_costs
 
@@ -229,6 +266,7 @@ async def many_workers() -> list[Line]:
 
 MEASUREMENTS = {
     "memory": memory_work,
+    "replay": replaying,
     "hot": hot_costs,
     "calls": one_hello5,
     "latency": hello3_latency,

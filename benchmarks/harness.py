@@ -78,12 +78,13 @@ async def on_azurite(settings: ConnectionSettings) -> AsyncIterator[Bench]:
 
 
 @asynccontextmanager
-async def in_memory() -> AsyncIterator[Bench]:
+async def in_memory(*, force_replay: bool = False) -> AsyncIterator[Bench]:
     """The same engine and codec without a storage server."""
     account = MemoryStorage(lambda: ticks.from_unix(time.time())).account()
     leases = MessageLeases(account.queues, lease=15, renewal=5.0, monotonic=time.monotonic)
     ownership = OwnEverything(leases, account.queues)
-    async with _running(account, HubNames("Bench"), WorkerSettings(), leases, ownership, []) as bench:
+    settings = WorkerSettings(force_replay=force_replay)
+    async with _running(account, HubNames("Bench"), settings, leases, ownership, []) as bench:
         yield bench
 
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Protocol
 
@@ -21,12 +22,15 @@ from durable_core.core.history import (
     ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
+    GenericEvent,
     HistoryEvent,
     OrchestrationInstance,
     OrchestrationStatus,
 )
 from durable_core.core.ids import validate_instance_id
 from durable_core.core.messages import CLIENT, TaskMessage
+from durable_core.core.state import RuntimeState
+from durable_core.core.ticks import hop, seconds_until
 from durable_core.entity_client import CleanResult, EntityClient
 from durable_core.errors import (
     AlreadyExistsError,
@@ -38,12 +42,18 @@ from durable_core.errors import (
 )
 from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.instance_query import InstanceFilter, InstancePage, PurgeResult
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.taskhub.messages import Sent
+from durable_core.taskhub.purging import Purger
+from durable_core.taskhub.rewinding import Rewinder
 
 logger = logging.getLogger("durable_core.client")
 
 _START_TRIES = 3
+_LARGEST_PAGE = 1000
+_PURGE_PAGE = 100
+_PURGES_AT_ONCE = 10
 
 
 class LocalWorker(Protocol):
@@ -107,6 +117,8 @@ class TaskHubClient:
         instance_id: str | None = None,
         version: str | None = None,
         tags: Mapping[str, str] | None = None,
+        start_at: int | None = None,
+        replaceable: Collection[OrchestrationStatus] | None = None,
     ) -> str:
         """Start an instance and return its id.
 
@@ -114,6 +126,8 @@ class TaskHubClient:
             name: the orchestrator's name.
             input: JSON text.
             instance_id: must follow the rules of semantics 8.2; a GUID is made if it is None or empty.
+            start_at: ticks before which it stays Pending, any distance ahead; None for at once.
+            replaceable: statuses in which an instance of this id gives way, None for what the client was made with.
 
         Raises:
             ValueError: the id is not allowed.
@@ -128,7 +142,7 @@ class TaskHubClient:
             existing = None
             if not generated:
                 existing = await self._hub.instances.get(instance_id, with_payloads=False)
-                self._check_replaceable(existing)
+                self._check_replaceable(existing, self._replaceable if replaceable is None else replaceable)
             event = ExecutionStarted(
                 timestamp=self._hub.now(),
                 instance=OrchestrationInstance(instance_id, f"{self._random.getrandbits(128):032x}"),
@@ -136,6 +150,7 @@ class TaskHubClient:
                 version=self._default_version if version is None else version,
                 input=input,
                 tags=tags,
+                scheduled_start_time=start_at,
                 generation=0 if existing is None else (existing.generation or 0) + 1,
             )
             if await self._start(event, existing):
@@ -145,7 +160,7 @@ class TaskHubClient:
     async def _start(self, event: ExecutionStarted, existing: InstanceStatus | None) -> bool:
         """Write the message, then the row (task-hub 8.2); False if another start of the same id came in between."""
         message = TaskMessage(event, event.instance)
-        sent = await self._send(message)
+        sent = await self._send(message, hop(event.scheduled_start_time, self._hub.now()))
         try:
             await self._hub.instances.create(event, existing, sent.input_url)
         except (AlreadyExistsError, PreconditionFailedError, NotFoundError):
@@ -157,8 +172,8 @@ class TaskHubClient:
         self._hand_over(sent, is_new_instance=existing is None)
         return True
 
-    def _check_replaceable(self, existing: InstanceStatus | None) -> None:
-        if existing is not None and existing.runtime_status not in self._replaceable:
+    def _check_replaceable(self, existing: InstanceStatus | None, replaceable: Collection[OrchestrationStatus]) -> None:
+        if existing is not None and existing.runtime_status not in replaceable:
             raise InstanceExistsError(
                 f"An Orchestration instance with the status {existing.runtime_status.name} already exists."
             )
@@ -189,14 +204,140 @@ class TaskHubClient:
             refusal=f"Cannot raise event {name} for orchestration instance {instance_id}",
         )
 
-    async def terminate(self, instance_id: str, reason: str | None) -> None:
-        """Ask for the end of a live instance; its output becomes ``reason``."""
+    async def list_instances(
+        self,
+        wanted: InstanceFilter | None = None,
+        *,
+        top: int | None = None,
+        continuation: str | None = None,
+        with_payloads: bool = True,
+    ) -> InstancePage:
+        """One page of instances, by id; one storage call beside the blobs of large values.
+
+        Args:
+            top: at most this many, 1 to 1,000.
+            continuation: of the page before.
+            with_payloads: also read inputs, and whole values that were too large for their row.
+
+        Raises:
+            ValueError: ``top`` is out of range.
+        """
+        if top is not None and not 1 <= top <= _LARGEST_PAGE:
+            raise ValueError(f"top must be between 1 and {_LARGEST_PAGE}, not {top}")
+        return await self._hub.instances.page(
+            wanted or InstanceFilter(), top=top, continuation=continuation, with_payloads=with_payloads
+        )
+
+    async def all_instances(
+        self, wanted: InstanceFilter | None = None, *, with_payloads: bool = True
+    ) -> AsyncIterator[InstanceStatus]:
+        """Every instance that fits, page by page."""
+        continuation: str | None = None
+        while True:
+            page = await self.list_instances(wanted, continuation=continuation, with_payloads=with_payloads)
+            for status in page.instances:
+                yield status
+            continuation = page.continuation
+            if continuation is None:
+                return
+
+    async def restart(self, instance_id: str, *, restart_with_new_instance_id: bool = True) -> str:
+        """Start the same function with the same input, and return the id (semantics 8.4).
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            InstanceExistsError: the id is to be kept, and its instance has not ended.
+        """
+        status = await self.get_status(instance_id)
+        if status is None:
+            raise InstanceNotFoundError(f"An orchestrator with the instanceId {instance_id} was not found.")
+        return await self.start_new(
+            status.name, input=status.input, instance_id=None if restart_with_new_instance_id else instance_id
+        )
+
+    async def purge(self, instance_id: str) -> PurgeResult:
+        """Remove one finished instance: history, large values, row (semantics 8.5).
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            InvalidOperationError: it has not ended.
+        """
+        status = await self._hub.instances.get(instance_id, with_payloads=False)
+        if status is None:
+            raise InstanceNotFoundError(f"No instance with ID '{instance_id}' was found.")
+        if not status.runtime_status.is_finished:
+            raise InvalidOperationError(
+                f"Cannot purge the orchestration instance {instance_id} because instance is in the "
+                f"{status.runtime_status.name} state; terminate it first."
+            )
+        return PurgeResult(int(await Purger(self._hub).purge(status)))
+
+    async def purge_many(self, wanted: InstanceFilter, *, within: float = 100.0) -> PurgeResult:
+        """Remove the finished instances that fit.
+
+        Args:
+            wanted: statuses that are not final are left out; none means every final one.
+            within: seconds after which no further instance is begun; call again to go on.
+        """
+        statuses = [status for status in wanted.statuses or OrchestrationStatus if status.is_finished]
+        if not statuses:
+            return PurgeResult(0)
+        finished = replace(wanted, statuses=statuses)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + within
+        purger = Purger(self._hub)
+        deleted = 0
+        continuation: str | None = None
+        while True:
+            page = await self.list_instances(finished, top=_PURGE_PAGE, continuation=continuation, with_payloads=False)
+            for begin in range(0, len(page.instances), _PURGES_AT_ONCE):
+                if loop.time() >= deadline:
+                    return PurgeResult(deleted, is_complete=False)
+                some = page.instances[begin : begin + _PURGES_AT_ONCE]
+                deleted += sum(await asyncio.gather(*(purger.purge(status) for status in some)))
+            continuation = page.continuation
+            if continuation is None:
+                return PurgeResult(deleted)
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        """Take the failure of a failed instance back, so that it goes on from there (semantics 8.6).
+
+        Raises:
+            InstanceNotFoundError: there is no such instance.
+            InvalidOperationError: it has not failed.
+        """
+        row = await self._hub.instances.get(instance_id, with_payloads=False)
+        if row is None:
+            raise InstanceNotFoundError(f"No instance with ID '{instance_id}' was found.")
+        if row.runtime_status is not OrchestrationStatus.Failed:
+            raise InvalidOperationError(
+                "The rewind operation is only supported on failed orchestration instances; instance "
+                f"'{instance_id}' is in the {row.runtime_status.name} state."
+            )
+        rewound = await Rewinder(self._hub).rewind(instance_id)
+        for answer in rewound.answers:
+            self._hand_over(await self._send(answer))
+        for wakes in rewound.wakes:
+            event = GenericEvent(timestamp=self._hub.now(), data=reason)
+            self._hand_over(await self._send(TaskMessage(event, OrchestrationInstance(wakes))))
+
+    async def terminate(self, instance_id: str, reason: str | None, *, recursive: bool = False) -> None:
+        """Ask for the end of a live instance; its output becomes ``reason``.
+
+        Args:
+            recursive: also ask its running sub-orchestrations, and theirs; otherwise they go on (behaviour 46).
+        """
+        children = RuntimeState(await self.get_history(instance_id)).open_children() if recursive else {}
         await self._control(
             instance_id,
             ExecutionTerminated(timestamp=self._hub.now(), input=reason),
             allowed=LIVE,
             refusal=f"Cannot terminate the orchestration instance {instance_id}",
         )
+        for child in children.values():
+            status = await self._hub.instances.get(child, with_payloads=False)
+            if status is not None and not status.runtime_status.is_finished:
+                await self.terminate(child, reason, recursive=True)
 
     async def suspend(self, instance_id: str, reason: str | None) -> None:
         """Ask a live instance to pause."""
@@ -293,7 +434,10 @@ class TaskHubClient:
             raise InvalidOperationError(f"{refusal} because instance is in the {row.runtime_status.name} state.")
         self._hand_over(await self._send(TaskMessage(event, OrchestrationInstance(instance_id))))
 
-    async def _send(self, message: TaskMessage) -> Sent:
+    async def _send(self, message: TaskMessage, due: int | None = None) -> Sent:
+        if due is not None:
+            delay = seconds_until(due, self._hub.now())
+            return await self._hub.messages.send(message, sender=CLIENT, delay=delay, explicit_delay=True)
         worker = self._worker
         handed_over = worker is not None and worker.owns(message.target.instance_id) and worker.has_room()
         delay = worker.message_lease if worker is not None and handed_over else 0
@@ -302,9 +446,14 @@ class TaskHubClient:
     def _hand_over(self, sent: Sent, *, is_new_instance: bool = False) -> None:
         """Give a message to the local worker; one written visible is left to whoever polls its queue."""
         message = sent.data.task_message
-        if self._worker is None or message is None:
+        if self._worker is None or message is None or _is_scheduled(message):
             return
         if sent.delay:
             self._worker.accept(sent, is_new_instance=is_new_instance)
         else:
             self._worker.wake(message.target.instance_id)
+
+
+def _is_scheduled(message: TaskMessage) -> bool:
+    """A start that waits for its time in the queue, where any worker finds it."""
+    return isinstance(message.event, ExecutionStarted) and message.event.scheduled_start_time is not None

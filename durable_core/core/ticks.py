@@ -90,3 +90,17 @@ def format_message(ticks: int) -> str:
     if not fraction:
         return _whole_seconds(seconds) + "Z"
     return f"{_whole_seconds(seconds)}.{fraction:07d}".rstrip("0") + "Z"
+
+
+LONGEST_DELAY = 6 * 86_400 * PER_SECOND
+"""Ticks that a message may be delayed by at once (task-hub 3.7); what lies further ahead goes in hops."""
+
+
+def hop(due: int | None, now: int) -> int | None:
+    """The time at which a message that is due at ``due`` has to be looked at next, None if it is not delayed."""
+    return None if due is None else min(due, now + LONGEST_DELAY)
+
+
+def seconds_until(due: int, now: int) -> int:
+    """Whole seconds from ``now`` to ``due``, rounded up, never negative (task-hub 3.1: never early)."""
+    return max(0, -((now - due) // PER_SECOND))

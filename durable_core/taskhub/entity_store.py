@@ -139,7 +139,7 @@ class EntityStore:
         row = Operation(Verb.DELETE, {"PartitionKey": key, "RowKey": ""}, ANY)
         with contextlib.suppress(NotFoundError):  # the worker may not have written it yet
             await hub.account.tables.transaction(hub.names.instances, [row])
-        for blob in loaded.blob_names:
+        for blob in loaded.blobs.values():
             await hub.payloads.delete(blob)
         return True
 

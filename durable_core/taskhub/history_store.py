@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from durable_core.core.history import HistoryEvent
 from durable_core.errors import AlreadyExistsError, DurableError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import ANY, Entity, Operation, Row, TableStore, Value, Verb
 from durable_core.taskhub.history_table import (
+    BLOB_COLUMNS,
+    BLOB_NAME,
     MAX_ROWS,
     assemble,
     batches,
@@ -42,7 +44,7 @@ class LoadedHistory:
     Attributes:
         etag: the sentinel's, None if nothing ever ran.
         partial_rows: row keys left behind by a checkpoint that was cut off.
-        blob_names: blobs that hold overflowed columns of this generation.
+        blobs: name of the blob of each overflowed column, by (position, column).
         is_complete: the last checkpoint was not cut off.
         receipts: what an entity remembers of received messages, None if nothing.
     """
@@ -51,7 +53,7 @@ class LoadedHistory:
     etag: str | None
     execution_id: str | None
     partial_rows: Sequence[str]
-    blob_names: Sequence[str] = ()
+    blobs: Mapping[tuple[int, str], str] = field(default_factory=dict)
     is_complete: bool = True
     receipts: str | None = None
 
@@ -63,12 +65,12 @@ class Appended:
     Attributes:
         etag: the sentinel's new ETag.
         urls: blob URL of each overflowed column, by (position in the new events, column).
-        blobs: names of those blobs.
+        blobs: names of those blobs, by (position in the generation, column).
     """
 
     etag: str
     urls: Mapping[tuple[int, str], str]
-    blobs: Sequence[str] = ()
+    blobs: Mapping[tuple[int, str], str] = field(default_factory=dict)
 
 
 class HistoryStore:
@@ -82,11 +84,19 @@ class HistoryStore:
 
     async def load(self, instance_id: str) -> LoadedHistory:
         """Read the current generation, overflowed columns included."""
-        rows = await self._rows(f"PartitionKey eq {quote(escape_key(instance_id))}")
-        loaded = assemble(rows)
-        blobs: list[str] = []
-        filled = await asyncio.gather(*(self._fill(row, blobs) for row in loaded.rows)) if loaded.rows else []
-        events = [read_row(columns) for columns in filled]
+        loaded = assemble(await self.rows(instance_id))
+        columns: list[Mapping[str, Value]] = [row.values for row in loaded.rows]
+        blobs: dict[tuple[int, str], str] = {}
+        for position, values in enumerate(columns):
+            if not BLOB_COLUMNS.isdisjoint(values):
+                for name in BLOB_COLUMNS.intersection(values):
+                    if values[name]:
+                        blobs[position, name.removesuffix(BLOB_NAME)] = str(values[name])
+        if blobs:
+            texts = await asyncio.gather(*(self._payloads.get(name) for name in blobs.values()))
+            for (position, column), text in zip(blobs, texts, strict=True):
+                columns[position] = {**columns[position], column: text}
+        events = [read_row(values) for values in columns]
         return LoadedHistory(
             events,
             loaded.etag,
@@ -97,29 +107,23 @@ class HistoryStore:
             loaded.receipts,
         )
 
-    async def _rows(self, filter: str) -> list[Row]:
+    async def rows(self, instance_id: str, *, select: Sequence[str] = ()) -> list[Row]:
+        """All rows of an instance as they stand, of older generations too, in key order.
+
+        Args:
+            select: columns to read, all if empty.
+        """
+        return await self._rows(f"PartitionKey eq {quote(escape_key(instance_id))}", select)
+
+    async def _rows(self, filter: str, select: Sequence[str] = ()) -> list[Row]:
         rows: list[Row] = []
         continuation: str | None = None
         while True:
-            page = await self._tables.query(self._table, filter, continuation=continuation)
+            page = await self._tables.query(self._table, filter, select=select, continuation=continuation)
             rows.extend(page.rows)
             continuation = page.continuation
             if continuation is None:
                 return rows
-
-    async def _fill(self, row: Row, blobs: list[str]) -> Mapping[str, Value]:
-        overflowed = {
-            name.removesuffix("BlobName"): str(value)
-            for name, value in row.values.items()
-            if name.endswith("BlobName") and value
-        }
-        if not overflowed:
-            return row.values
-        blobs.extend(overflowed.values())
-        columns = dict(row.values)
-        for column, blob in overflowed.items():
-            columns[column] = await self._payloads.get(blob)
-        return columns
 
     async def append(
         self,
@@ -162,7 +166,7 @@ class HistoryStore:
             except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as error:
                 etag = await self._after_conflict(key, execution_id, part, etag, error, replaces and number == 0, last)
         assert etag is not None
-        blobs = [str(value) for row in rows for name, value in row.items() if name.endswith("BlobName")] if urls else ()
+        blobs = {(first + position, column): str(rows[position][f"{column}{BLOB_NAME}"]) for position, column in urls}
         return Appended(etag, urls, blobs)
 
     async def _encode(
@@ -178,7 +182,7 @@ class HistoryStore:
                 uploads.append(self._payloads.put(blob, str(row[column])))
                 urls[offset, column] = self._payloads.url(blob)
                 row[column] = ""
-                row[f"{column}BlobName"] = blob
+                row[f"{column}{BLOB_NAME}"] = blob
             rows.append(row)
         if uploads:
             await asyncio.gather(*uploads)

@@ -28,6 +28,10 @@ OVERFLOW_UNITS = 30720
 OVERFLOWING = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
 """Columns that may overflow, in the order in which .NET tests them."""
 
+BLOB_NAME = "BlobName"
+"""Suffix of the column that names the blob of an overflowed column."""
+BLOB_COLUMNS = frozenset(f"{column}{BLOB_NAME}" for column in (*OVERFLOWING, "Data"))
+
 _SIZED = (*OVERFLOWING, "Data")
 """Columns that may be large: ``Data`` does not overflow, yet holds a user's text."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from durable_core.errors import AlreadyExistsError, NotFoundError, PreconditionF
 from durable_core.storage.base import ANY, Entity, TableStore
 from durable_core.taskhub import instance_table
 from durable_core.taskhub.history_table import OVERFLOW_UNITS
+from durable_core.taskhub.instance_query import InstanceFilter, InstancePage
 from durable_core.taskhub.instance_table import PROJECTION, InstanceStatus, Urls
 from durable_core.taskhub.keys import escape_key, quote
 from durable_core.taskhub.names import HubNames
@@ -43,6 +45,36 @@ class InstanceStore:
             return None
         status = instance_table.read_status(page.rows[0])
         return await self.filled(status) if with_payloads else status
+
+    async def page(
+        self,
+        wanted: InstanceFilter,
+        *,
+        top: int | None = None,
+        continuation: str | None = None,
+        with_payloads: bool = True,
+    ) -> InstancePage:
+        """One page of instances in the order of their ids: one query, and the blobs of large values.
+
+        Args:
+            top: at most this many; the service's own limit (1,000) if None.
+            continuation: of the page before.
+            with_payloads: also read inputs, and follow blob references of inputs and outputs.
+
+        Raises:
+            UndecodableMessageError: a row cannot be read.
+        """
+        page = await self._tables.query(
+            self._names.instances,
+            wanted.odata(),
+            select=() if with_payloads else PROJECTION,
+            top=top,
+            continuation=continuation,
+        )
+        instances = [instance_table.read_status(row) for row in page.rows]
+        if with_payloads:
+            instances = list(await asyncio.gather(*(self.filled(status) for status in instances)))
+        return InstancePage(instances, page.continuation)
 
     async def filled(self, status: InstanceStatus) -> InstanceStatus:
         """``status`` with the texts that its input and output refer to."""
@@ -106,7 +138,12 @@ class InstanceStore:
 
     async def terminate(self, instance_id: str, event: ExecutionTerminated) -> bool:
         """End an instance that never ran; False if it has no row (task-hub 6.5)."""
-        row = instance_table.terminated_without_history(instance_id, event, now=self._now())
+        reason_url = None
+        if event.input is not None and _utf16_units(event.input) > OVERFLOW_UNITS:
+            name = history_blob(escape_key(instance_id), "", "Output", "Output", self._payloads.random)
+            await self._payloads.put(name, event.input)
+            reason_url = self._payloads.url(name)
+        row = instance_table.terminated_without_history(instance_id, event, now=self._now(), reason_url=reason_url)
         try:
             await self._tables.merge(self._names.instances, row, etag=ANY)
         except NotFoundError:

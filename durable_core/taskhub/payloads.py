@@ -82,6 +82,10 @@ class PayloadStore:
         except NotFoundError:
             return
 
+    async def names(self, folder: str) -> list[str]:
+        """Names of all blobs that begin with ``folder``."""
+        return [blob.name async for blob in self._blobs.list(self._container, folder)]
+
     def url(self, name: str) -> str:
         """Absolute URL of a blob, as the Instances table keeps it."""
         return self._blobs.url(self._container, name)

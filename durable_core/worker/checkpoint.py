@@ -12,10 +12,10 @@ from durable_core.core import ticks
 from durable_core.core.episode import Outgoing
 from durable_core.core.history import EventRaised, ExecutionStarted, TaskScheduled
 from durable_core.core.messages import Sender
+from durable_core.core.ticks import seconds_until
 from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.messages import Sent
-from durable_core.worker.delayed import seconds_until
 from durable_core.worker.message_leases import HeldMessage
 from durable_core.worker.settings import WorkerSettings
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 
 from durable_core.core import ticks
+from durable_core.core.ticks import seconds_until
 from durable_core.worker.delivery import Delivery
 
 
@@ -51,8 +52,3 @@ class DelayedDeliveries:
             handle.cancel()
             dropped.append((delivery, seconds_until(due, self._now())))
         return dropped
-
-
-def seconds_until(due: int, now: int) -> int:
-    """Whole seconds from ``now`` to ``due``, rounded up, never negative (task-hub 3.1: never early)."""
-    return max(0, -((now - due) // ticks.PER_SECOND))

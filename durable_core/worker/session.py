@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -81,7 +81,7 @@ class Session:
         self._run: OrchestrationRun | None = None
         self._etag: str | None = None
         self._leftovers: Sequence[str] = ()
-        self._blobs: list[str] = []
+        self._blobs: dict[tuple[int, str], str] = {}
         """Blobs that hold overflowed columns of this generation."""
         self._is_cut_off = False
 
@@ -97,7 +97,7 @@ class Session:
         self._run = None
         self._etag = None
         self._leftovers = ()
-        self._blobs = []
+        self._blobs = {}
         self._is_cut_off = False
         self.foreign.clear()
         self.foreign_requests.clear()
@@ -153,13 +153,20 @@ class Session:
         for delivery in starts:
             event = delivery.event
             assert isinstance(event, ExecutionStarted)
-            if starting is not None or is_repeated_start(event, state):
+            if await self._manager.is_ahead_of_time(delivery, event):
+                continue
+            if is_repeated_start(event, state) or (starting and starting.instance == event.instance):
                 result.put(delivery, Verdict.DROP)
+                continue
+            if starting is not None:
+                result.put(delivery, Verdict.DEFER)  # a later start of the same id: first this one gets its episode
                 continue
             verdict = Verdict.ACCEPT
             if not delivery.is_new_instance and event.parent is None:
                 row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
-                verdict = judge_start(event, delivery.held, row, lease=self._manager.settings.message_lease)
+                verdict = judge_start(
+                    event, delivery.held, row, lease=self._manager.settings.message_lease, running=state.execution_id
+                )
             result.put(delivery, verdict)
             if verdict is Verdict.ACCEPT:
                 starting = event
@@ -195,7 +202,7 @@ class Session:
         loaded = await self._manager.hub.history.load(self.instance_id)
         self._etag = loaded.etag
         self._leftovers = loaded.partial_rows
-        self._blobs = list(loaded.blob_names)
+        self._blobs = dict(loaded.blobs)
         self._is_cut_off = not loaded.is_complete
         self._state = RuntimeState(loaded.events)
         self.foreign = self._state.open_activities() | self._children_elsewhere(self._state)
@@ -265,7 +272,8 @@ class Session:
             await self._manager.delete(dropped)
             return
         status = await self._custom_status(state)
-        entity = hub.instances.checkpoint(self.instance_id, state.execution_id, state.events, status, {})
+        urls = {place: hub.payloads.url(blob) for place, blob in self._blobs.items()}
+        entity = hub.instances.checkpoint(self.instance_id, state.execution_id, state.events, status, urls)
         self._manager.merges.submit(self.instance_id, entity, [item.held for item in dropped])
 
     async def _custom_status(self, state: RuntimeState) -> str | None:
@@ -375,10 +383,10 @@ class Session:
         self._is_cut_off = False
         replaced: Sequence[str] = ()
         if state is not before:
-            replaced, self._blobs = self._blobs, []
+            replaced, self._blobs = list(self._blobs.values()), {}
             self.foreign.clear()
             self.foreign_requests.clear()
-        self._blobs.extend(appended.blobs)
+        self._blobs.update(appended.blobs)
         for delivery in batch.accepted:
             settled = settled_id(delivery.event)
             if settled is not None:
@@ -390,11 +398,13 @@ class Session:
             self.instance_id, execution_id, episode.events, episode.custom_status, appended.urls
         )
         finished = state.completed
-        after: Callable[[], None] | None = None
-        if finished is not None:
-            after = lambda: manager.finished(self.instance_id, finished)  # noqa: E731
-        elif replaced:
-            after = lambda: manager.delete_blobs(replaced)  # noqa: E731
+
+        def after() -> None:
+            if finished is not None:
+                manager.finished(self.instance_id, finished)
+            if replaced:
+                manager.delete_blobs(replaced)
+
         covered = [delivery.held for delivery in (*batch.accepted, *batch.dropped)]
         manager.merges.submit(self.instance_id, entity, covered, after)
         if finished is not None or manager.settings.force_replay:

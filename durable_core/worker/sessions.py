@@ -11,13 +11,14 @@ from typing import Any
 from durable_core.core import ticks
 from durable_core.core.entity_ids import is_entity
 from durable_core.core.episode import EpisodeRules
-from durable_core.core.history import ExecutionCompleted
+from durable_core.core.history import ExecutionCompleted, ExecutionStarted
+from durable_core.core.ticks import hop, seconds_until
 from durable_core.errors import StorageError
 from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.activities import ActivityWorker
 from durable_core.worker.attempts import cut_off, next_batch
 from durable_core.worker.checkpoint import OutgoingMessages, Written, is_reserved
-from durable_core.worker.delayed import DelayedDeliveries, seconds_until
+from durable_core.worker.delayed import DelayedDeliveries
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.entity_session import EntitySession
 from durable_core.worker.functions import Functions
@@ -280,6 +281,20 @@ class Sessions:
         oldest = min(delivery.held.inserted for delivery in deliveries)
         waited = (self.hub.now() - oldest) / ticks.PER_SECOND
         return waited < self.settings.unknown_function_patience and await self._others_alive()
+
+    async def is_ahead_of_time(self, delivery: Delivery, event: ExecutionStarted) -> bool:
+        """A scheduled start that came to the end of a hop before its time is sent on (task-hub 3.7)."""
+        due = hop(event.scheduled_start_time, self.hub.now())
+        if due is None or due <= self.hub.now():
+            return False
+        await self.hub.messages.send(
+            delivery.message,
+            sender=delivery.held.data.sender,
+            delay=seconds_until(due, self.hub.now()),
+            explicit_delay=True,
+        )
+        await self.leases.delete(delivery.held)
+        return True
 
     def complain_once(self, instance_id: str, text: str) -> bool:
         """True the first time that this text is to be logged for the instance."""

@@ -16,23 +16,40 @@ GIVE_UP_AFTER = 10
 """Receives after which a start that no row explains is discarded."""
 
 
-def judge_start(event: ExecutionStarted, held: HeldMessage, row: InstanceStatus | None, *, lease: int) -> Verdict:
+def judge_start(
+    event: ExecutionStarted,
+    held: HeldMessage,
+    row: InstanceStatus | None,
+    *,
+    lease: int,
+    running: str | None = None,
+) -> Verdict:
     """Judge a start without parent that is not the current generation's.
 
     Args:
         row: the instance's row, None if there is none (yet).
+        running: execution id of the generation that the history holds.
         lease: seconds for which a receive hides a message; tells when this one was taken.
     """
     local = (event.instance.execution_id or "").casefold()
     if row is not None and (row.execution_id is None or row.execution_id.casefold() == local):
         # Terminated before it ever ran: .NET would run it all the same when it is due (behaviour 61).
         return Verdict.DROP if row.runtime_status is OrchestrationStatus.Terminated else Verdict.ACCEPT
+    is_overwritten = row is not None and running is not None and row.execution_id == running
+    if is_overwritten and held.dequeue_count > 1 and _generation(event) > _generation(row):
+        # The row of the generation that this start replaces was written once more, over the client's. Had the client
+        # been refused instead, it would have deleted its message by the second look.
+        return Verdict.ACCEPT
     if row is not None and row.generation == event.generation and row.created_time is not None:
         after_row = row.created_time < event.timestamp and row.runtime_status is OrchestrationStatus.Pending
         taken = held.receipt.next_visible - lease * ticks.PER_SECOND
         if after_row or (held.dequeue_count > 1 and taken > row.created_time):
             return Verdict.DROP
     return Verdict.DROP if held.dequeue_count >= GIVE_UP_AFTER else Verdict.DEFER
+
+
+def _generation(source: ExecutionStarted | InstanceStatus | None) -> int:
+    return (source.generation if source is not None else None) or 0
 
 
 def is_repeated_start(event: ExecutionStarted, state: RuntimeState) -> bool:

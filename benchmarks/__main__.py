@@ -264,6 +264,20 @@ async def many_workers() -> list[Line]:
     return lines
 
 
+async def entity_work() -> list[Line]:
+    from benchmarks.entities import azurite_costs, memory_rate, scheduler_rate
+
+    one, many, call = await azurite_costs()
+    rate, alone = await memory_rate(), scheduler_rate()
+    return [
+        Line("1,000 signals to one entity, calls beyond each put", f"{one:.2f}", "<= 1.3", one <= 1.3),
+        Line("1,000 signals to 1,000 entities, calls each", f"{many:.2f}", "<= 6", many <= 6),
+        Line("call of a warm entity, calls in all", f"{call:.1f}", "<= 9", call <= 9),
+        Line("operations on one entity in memory", f"{rate:.0f}/s", ">= 5000/s", rate >= 5000),
+        Line("operations of the entity scheduler alone", f"{alone:.0f}/s"),
+    ]
+
+
 MEASUREMENTS = {
     "memory": memory_work,
     "replay": replaying,
@@ -274,6 +288,7 @@ MEASUREMENTS = {
     "fan-out": fan_out,
     "sequence": sequences,
     "workers": many_workers,
+    "entities": entity_work,
     "host": host_memory,
 }
 

@@ -43,3 +43,20 @@ def fan_out(context: df.DurableOrchestrationContext) -> Generator[Any, Any, int]
     tasks = [context.call_activity("say_hello", str(number)) for number in range(context.get_input())]
     results = yield context.task_all(tasks)
     return len(results)
+
+
+@app.entity_trigger(context_name="context")
+def counter(context: df.DurableEntityContext) -> int:
+    value: int = context.get_state(lambda: 0)
+    if context.operation_name == "add":
+        value += context.get_input()
+        context.set_state(value)
+    return value
+
+
+@app.orchestration_trigger(context_name="context")
+def call_counter(context: df.DurableOrchestrationContext) -> Generator[Any, Any, int]:
+    value = 0
+    for _ in range(context.get_input()):
+        value = yield context.call_entity(df.EntityId("counter", "warm"), "add", 1)
+    return value

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from durable_core import __version__
-from durable_core.errors import ConfigurationError
+from durable_core.errors import ConfigurationError, StorageError
 
 app = typer.Typer(
     help="Durable Functions in pure Python.",
@@ -71,11 +71,25 @@ def _leave_running_code(code: int) -> None:
                 os._exit(code)
 
 
+def _add_groups(words: list[str]) -> None:
+    """Groups of commands are imported when they, or the list of all commands, are asked for."""
+    wanted = words[0] if words else "--help"
+    if wanted in ("poison", "--help"):
+        from durable_core.cli import poison
+
+        app.add_typer(poison.app, name="poison")
+    if wanted in ("hub", "--help"):
+        from durable_core.cli import hub
+
+        app.add_typer(hub.app, name="hub")
+
+
 def main() -> None:
     """Entry point: errors of configuration are one clear message and exit code 1."""
+    _add_groups(sys.argv[1:2])
     try:
         app()
-    except ConfigurationError as error:
+    except (ConfigurationError, StorageError) as error:
         print(f"durable: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
@@ -102,10 +102,12 @@ class AppHost:
         timers = timer_functions(list(index.functions), self._invoker, root)
         self._runtime = WorkerRuntime(durable, options, connection, asyncio.get_running_loop())
         prefix = str(_prefix(host)).strip("/")
-        server = HostServer(index.functions, self._invoker, self._runtime.client, prefix, timers)
+        # The port may be the system's choice; links take scheme and host from the request that asks for them.
+        links = LinkSettings(f"http://localhost:{port}{WEBHOOKS}", options.connection)
+        server = HostServer(index.functions, self._invoker, self._runtime.client, links, prefix, timers)
         await self._listen(server, address, port)
         base = f"http://localhost:{self.port}"
-        set_client_provider(ClientProvider(self._runtime.client, LinkSettings(f"{base}{WEBHOOKS}", options.connection)))
+        set_client_provider(ClientProvider(self._runtime.client, replace(links, base=f"{base}{WEBHOOKS}")))
         self._announce(index, durable, base, prefix)
         await self._await_emulator(emulator)
         self._runtime.start()

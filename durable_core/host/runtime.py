@@ -23,6 +23,7 @@ from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import ConnectionSettings
 from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.instance_query import InstanceFilter, InstancePage, PurgeResult
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.worker.functions import Functions
 from durable_core.worker.identity import WorkerIdentity
@@ -237,6 +238,34 @@ class ThreadedClient:
 
     async def resume(self, instance_id: str, reason: str | None) -> None:
         await self._runtime.call(lambda client: client.resume(instance_id, reason))
+
+    async def list_instances(
+        self,
+        wanted: InstanceFilter | None = None,
+        *,
+        top: int | None = None,
+        continuation: str | None = None,
+        with_payloads: bool = True,
+    ) -> InstancePage:
+        return await self._runtime.call(
+            lambda client: client.list_instances(
+                wanted, top=top, continuation=continuation, with_payloads=with_payloads
+            )
+        )
+
+    async def purge(self, instance_id: str) -> PurgeResult:
+        return await self._runtime.call(lambda client: client.purge(instance_id))
+
+    async def purge_many(self, wanted: InstanceFilter, *, within: float = 100.0) -> PurgeResult:
+        return await self._runtime.call(lambda client: client.purge_many(wanted, within=within))
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None:
+        await self._runtime.call(lambda client: client.rewind(instance_id, reason))
+
+    async def restart(self, instance_id: str, *, restart_with_new_instance_id: bool = True) -> str:
+        return await self._runtime.call(
+            lambda client: client.restart(instance_id, restart_with_new_instance_id=restart_with_new_instance_id)
+        )
 
     async def read_entity(self, entity_id: EntityId) -> EntityRecord | None:
         return await self._runtime.call(lambda client: client.read_entity(entity_id))

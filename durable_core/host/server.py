@@ -17,7 +17,7 @@ from durable_core.host.invocation import Invoker, http_response
 from durable_core.host.timers import TimerFunction
 from durable_core.http import management
 from durable_core.http.messages import Request
-from durable_core.model.runtime import HubClient
+from durable_core.model.runtime import HubClient, LinkSettings
 
 logger = logging.getLogger("durable_core.host")
 
@@ -31,6 +31,7 @@ class HostServer:
     """Routes requests to functions, to the management API and to the host's own few pages.
 
     Args:
+        links: where management links point.
         prefix: ``extensions.http.routePrefix``, without slashes; may be empty.
         timers: can be fired by hand under ``/admin/functions/{name}``.
     """
@@ -40,12 +41,14 @@ class HostServer:
         functions: Sequence[IndexedFunction],
         invoker: Invoker,
         client: HubClient,
+        links: LinkSettings,
         prefix: str,
         timers: Sequence[TimerFunction] = (),
     ) -> None:
         self._routes = [function for function in functions if function.route is not None]
         self._invoker = invoker
         self._client = client
+        self._links = links
         self._prefix = f"/{prefix}/" if prefix else "/"
         self._timers = {timer.function.name.lower(): timer for timer in timers}
 
@@ -88,6 +91,7 @@ class HostServer:
                 _url(request),
             ),
             self._client,
+            self._links,
         )
         return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
 

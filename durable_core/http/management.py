@@ -5,23 +5,19 @@ Host-independent: a server turns its request into ``Request``, and the ``Respons
 
 from __future__ import annotations
 
-import json
 import logging
-import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from durable_core.errors import DurableError, InstanceNotFoundError, InvalidOperationError, UnavailableError
+from durable_core.errors import DurableError, UnavailableError
+from durable_core.http import entities, instances, starts
+from durable_core.http.calls import NOT_FOUND, Call, Handler
 from durable_core.http.messages import Request, Response, refusal
-from durable_core.http.status import status_document, status_response
-from durable_core.model.runtime import HubClient
+from durable_core.model.runtime import HubClient, LinkSettings
 
 logger = logging.getLogger("durable_core.http")
 
-Handler = Callable[[Request, HubClient, dict[str, str]], Awaitable[Response]]
-
-NOT_FOUND = Response(404)
+BASE = "/runtime/webhooks/durabletask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,19 +41,24 @@ class Route:
         return values
 
 
-async def handle(request: Request, client: HubClient) -> Response:
-    """Answer one request; what matches no route is 404 with an empty body, never 405."""
+async def handle(request: Request, client: HubClient, links: LinkSettings | None = None) -> Response:
+    """Answer one request; what matches no route is 404 with an empty body, never 405.
+
+    Args:
+        links: where the links of check-status answers point; scheme and host are those of the request.
+    """
     segments = [segment for segment in request.path.strip("/").split("/") if segment]
     for route in ROUTES:
         values = route.match(request.method, segments)
         if values is not None:
-            return await _guarded(route.handler, request, client, values)
+            return await _guarded(route.handler, Call(request, client, links or LinkSettings(BASE), values))
     return NOT_FOUND
 
 
-async def _guarded(handler: Handler, request: Request, client: HubClient, values: dict[str, str]) -> Response:
+async def _guarded(handler: Handler, call: Call) -> Response:
+    request = call.request
     try:
-        return await handler(request, client, values)
+        return await handler(call)
     except ValueError as error:
         return refusal(400, "One or more of the arguments submitted is incorrect", str(error))
     except UnavailableError:
@@ -68,50 +69,36 @@ async def _guarded(handler: Handler, request: Request, client: HubClient, values
         return refusal(500, "Something went wrong while processing your request", type(error).__name__)
 
 
-async def _status(request: Request, client: HubClient, values: dict[str, str]) -> Response:
-    query = request.parameters()
-    status = await client.get_status(values["instanceId"])
-    if status is None:
-        return NOT_FOUND
-    history = await client.get_history(status.instance_id) if query.flag("showHistory", False) else None
-    document = status_document(
-        status,
-        history,
-        show_input=query.flag("showInput", True),
-        show_output=query.flag("showHistoryOutput", False),
-    )
-    on_failure = query.flag("returnInternalServerErrorOnFailure", False)
-    return status_response(status, document, request.url, error_on_failure=on_failure)
-
-
-_JSON_TYPE = re.compile(r"\s*application/json\s*(;.*)?", re.IGNORECASE)
-
-
-async def _raise_event(request: Request, client: HubClient, values: dict[str, str]) -> Response:
-    """Checks in the captured order: the instance first, then the content (http-and-protocol 1.12)."""
-    instance_id = values["instanceId"]
-    status = await client.get_status(instance_id)
-    if status is None:
-        return NOT_FOUND
-    if status.runtime_status.is_finished:
-        return Response(410)
-    if not _JSON_TYPE.fullmatch(request.headers.get("content-type", "")):
-        return refusal(400, "Only application/json request content is supported")
-    try:
-        value = json.loads(request.body)
-    except ValueError as error:
-        return refusal(400, "Invalid JSON content", str(error))
-    data = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    try:
-        await client.raise_event(instance_id, values["eventName"], data)
-    except InstanceNotFoundError:
-        return NOT_FOUND
-    except InvalidOperationError:
-        return Response(410)
-    return Response(202)
-
-
 ROUTES: tuple[Route, ...] = (
-    Route("GET", "instances/{instanceId}", _status),
-    Route("POST", "instances/{instanceId}/raiseEvent/{eventName}", _raise_event),
+    Route("POST", "orchestrators/{functionName}", starts.start),
+    Route("POST", "orchestrators/{functionName}/{instanceId}", starts.start),
+    Route("GET", "entities", entities.list_all),
+    Route("GET", "entities/{entityName}", entities.list_all),
+    Route("GET", "entities/{entityName}/{entityKey}", entities.show),
+    Route("POST", "entities/{entityName}", entities.signal),
+    Route("POST", "entities/{entityName}/{entityKey}", entities.signal),
+    Route("DELETE", "entities/{entityName}", entities.delete),
+    Route("DELETE", "entities/{entityName}/{entityKey}", entities.delete),
+    Route("GET", "instances", instances.list_all),
+    Route("DELETE", "instances", instances.purge_many),
+    Route("GET", "instances/{instanceId}", instances.show),
+    Route("DELETE", "instances/{instanceId}", instances.purge_one),
+    Route("POST", "instances/{instanceId}/raiseEvent/{eventName}", instances.raise_event),
+    Route(
+        "POST",
+        "instances/{instanceId}/terminate",
+        instances.control(lambda client, instance_id, reason: client.terminate(instance_id, reason)),
+    ),
+    Route(
+        "POST",
+        "instances/{instanceId}/suspend",
+        instances.control(lambda client, instance_id, reason: client.suspend(instance_id, reason)),
+    ),
+    Route(
+        "POST",
+        "instances/{instanceId}/resume",
+        instances.control(lambda client, instance_id, reason: client.resume(instance_id, reason)),
+    ),
+    Route("POST", "instances/{instanceId}/rewind", instances.rewind),
+    Route("POST", "instances/{instanceId}/restart", starts.restart),
 )

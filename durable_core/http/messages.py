@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
+
+from durable_core.core import ticks
+from durable_core.core.history import OrchestrationStatus
 
 JSON = "application/json; charset=utf-8"
 
@@ -49,6 +53,69 @@ class Query:
         """``true`` or ``false`` in any case; anything else leaves the default."""
         value = (self.text(name) or "").lower()
         return value == "true" if value in ("true", "false") else default
+
+    def number(self, name: str, default: int) -> int:
+        """A whole number, 0 or more.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        text = self.text(name)
+        if text is None:
+            return default
+        if not re.fullmatch(r"\s*\d{1,9}\s*", text, re.ASCII):
+            raise ValueError(f"{name} must be a whole number, 0 or more, not '{text}'")
+        return int(text)
+
+    def seconds(self, name: str) -> float | None:
+        """A decimal number; None if it is absent or no such number."""
+        text = self.text(name) or ""
+        return float(text) if re.fullmatch(r"\s*\d{1,9}(\.\d+)?\s*", text, re.ASCII) else None
+
+    def moment(self, name: str, *, strict: bool = True) -> int | None:
+        """A date and time in ticks, None if it is absent.
+
+        Args:
+            strict: False takes what cannot be read for absent.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            # A '+' of an offset that was not percent-encoded has become a space.
+            return ticks.parse(_DAY.sub(r"\1T00:00:00Z", text.strip()).replace(" ", "+" if "T" in text else "T"))
+        except ValueError as error:
+            if not strict:
+                return None
+            raise ValueError(f"{name} must be a date and time such as 2026-01-31T12:00:00Z, not '{text}'") from error
+
+    def statuses(self, name: str) -> list[OrchestrationStatus]:
+        """Statuses by name in any case or by number, separated by commas or repeated.
+
+        Raises:
+            ValueError: one is no status.
+        """
+        wanted = name.lower()
+        items = [item.strip() for key, value in self._pairs if key == wanted for item in value.split(",")]
+        return [_status(item) for item in items if item]
+
+
+_DAY = re.compile(r"(\d{4}-\d\d-\d\d)$", re.ASCII)
+_STATUSES = {status.name.lower(): status for status in OrchestrationStatus}
+
+
+def _status(text: str) -> OrchestrationStatus:
+    found = _STATUSES.get(text.lower())
+    if found is None and text.isascii() and text.isdigit() and int(text) in list(OrchestrationStatus):
+        found = OrchestrationStatus(int(text))
+    if found is None:
+        raise ValueError(
+            f"'{text}' is no runtimeStatus; use {', '.join(status.name for status in OrchestrationStatus)}"
+        )
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from durable_core.core.history import HistoryEvent
 from durable_core.entity_client import CleanResult
 from durable_core.errors import ConfigurationError
 from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
+from durable_core.taskhub.instance_query import InstanceFilter, InstancePage, PurgeResult
 from durable_core.taskhub.instance_table import InstanceStatus
 
 
@@ -39,6 +40,23 @@ class HubClient(Protocol):
     async def wait_for_completion(
         self, instance_id: str, *, timeout: float, poll: float = 1.0
     ) -> InstanceStatus | None: ...
+
+    async def list_instances(
+        self,
+        wanted: InstanceFilter | None = None,
+        *,
+        top: int | None = None,
+        continuation: str | None = None,
+        with_payloads: bool = True,
+    ) -> InstancePage: ...
+
+    async def purge(self, instance_id: str) -> PurgeResult: ...
+
+    async def purge_many(self, wanted: InstanceFilter, *, within: float = 100.0) -> PurgeResult: ...
+
+    async def rewind(self, instance_id: str, reason: str | None) -> None: ...
+
+    async def restart(self, instance_id: str, *, restart_with_new_instance_id: bool = True) -> str: ...
 
     async def read_entity(self, entity_id: EntityId) -> EntityRecord | None: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock, Mock
 
@@ -170,7 +171,7 @@ JSON_TYPE = {"content-type": "application/json; charset=utf-8"}
 
 
 async def test_an_event_is_sent_as_compact_json() -> None:
-    client = a_client(running())
+    client = a_client(replace(running(), instance_id="a b"))
     request = Request("POST", "/instances/a%20b/raiseEvent/go%2Fon", headers=JSON_TYPE, body=b'{"by": "m\xc3\xa9"}')
     answer = await handle(request, client)
     assert (answer.status, answer.body) == (202, b"")

@@ -1,0 +1,83 @@
+"""Reading, signalling and listing entities (http-and-protocol 1.16, 1.17)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from durable_core.core import ticks
+from durable_core.core.entity_ids import EntityId
+from durable_core.http.calls import ACCEPTED, CONTINUATION, NOT_FOUND, Call
+from durable_core.http.instances import read_token, write_token
+from durable_core.http.messages import Response, json_response, refusal
+from durable_core.taskhub.entity_store import EntityFilter, EntityRecord
+from durable_core.taskhub.status_history import parsed
+
+_EMPTY_KEY = "$"
+_TOP = 100
+
+
+async def show(call: Call) -> Response:
+    """GET entities/{entityName}/{entityKey}; the key ``$`` means the empty one, here only."""
+    key = call.values["entityKey"]
+    try:
+        entity_id = EntityId(call.values["entityName"], "" if key == _EMPTY_KEY else key)
+    except ValueError:
+        return NOT_FOUND
+    record = await call.client.read_entity(entity_id)
+    return NOT_FOUND if record is None else json_response(200, parsed(record.state))
+
+
+async def signal(call: Call) -> Response:
+    """POST entities/{entityName}[/{entityKey}]?op="""
+    return await _send(call, call.query.text("op") or "")
+
+
+async def delete(call: Call) -> Response:
+    """DELETE entities/{entityName}[/{entityKey}]: a signal ``delete``"""
+    return await _send(call, "delete")
+
+
+async def _send(call: Call, operation: str) -> Response:
+    try:
+        entity_id = EntityId(call.values["entityName"], call.values.get("entityKey", ""))
+    except ValueError as error:
+        return refusal(400, f"Invalid entity id: {error}")
+    text: str | None = None
+    if call.request.body:
+        kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        try:
+            content = call.request.body.decode()
+            value: Any = json.loads(content) if kind == "application/json" else content
+        except ValueError as error:
+            return refusal(400, f"Could not parse JSON content: {error}")
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    await call.client.signal_entity(entity_id, operation, text)
+    return ACCEPTED
+
+
+async def list_all(call: Call) -> Response:
+    """GET entities[/{entityName}]"""
+    query = call.query
+    top = query.number("top", _TOP)
+    with_state = query.flag("fetchState", False)
+    wanted = EntityFilter(
+        name=call.values.get("entityName"),
+        last_operation_from=query.moment("lastOperationTimeFrom"),
+        last_operation_to=query.moment("lastOperationTimeTo"),
+        with_state=with_state,
+    )
+    token = read_token(call)
+    if top == 0:
+        return json_response(200, [], {CONTINUATION: write_token(token)})
+    page = await call.client.list_entities(wanted, top=min(top, 1000), continuation=token)
+    documents = [_document(record, with_state) for record in page.entities]
+    return json_response(200, documents, {CONTINUATION: write_token(page.continuation)})
+
+
+def _document(record: EntityRecord, with_state: bool) -> dict[str, Any]:
+    return {
+        "entityId": {"name": record.entity_id.name.lower(), "key": record.entity_id.key},
+        "lastOperationTime": ticks.format_message(record.last_operation_time),
+        "state": parsed(record.state) if with_state else None,
+    }

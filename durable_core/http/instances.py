@@ -1,0 +1,170 @@
+"""Asking for, steering and removing instances (http-and-protocol 1.8 to 1.14)."""
+
+from __future__ import annotations
+
+import json
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+
+from durable_core.errors import InstanceNotFoundError, InvalidOperationError
+from durable_core.http.calls import ACCEPTED, CONTINUATION, GONE, NOT_FOUND, Call, Handler
+from durable_core.http.messages import Response, json_response, refusal
+from durable_core.http.status import status_document, status_response
+from durable_core.model.runtime import HubClient
+from durable_core.taskhub.instance_query import InstanceFilter
+
+_JSON_TYPE = re.compile(r"\s*application/json\s*(;.*)?", re.IGNORECASE)
+_TOP = 100
+
+
+async def show(call: Call) -> Response:
+    """GET instances/{instanceId}"""
+    query = call.query
+    status = await call.instance()
+    if status is None:
+        return NOT_FOUND
+    history = await call.client.get_history(status.instance_id) if query.flag("showHistory", False) else None
+    document = status_document(
+        status,
+        history,
+        show_input=query.flag("showInput", True),
+        show_output=query.flag("showHistoryOutput", False),
+    )
+    on_failure = query.flag("returnInternalServerErrorOnFailure", False)
+    return status_response(status, document, call.request.url, error_on_failure=on_failure)
+
+
+async def list_all(call: Call) -> Response:
+    """GET instances"""
+    query = call.query
+    top = query.number("top", _TOP)
+    wanted = InstanceFilter(
+        created_from=query.moment("createdTimeFrom"),
+        created_to=query.moment("createdTimeTo"),
+        statuses=query.statuses("runtimeStatus"),
+        prefix=query.text("instanceIdPrefix") or "",
+        include_entities=True,
+    )
+    token = read_token(call)
+    if top == 0:
+        return json_response(200, [], {CONTINUATION: write_token(token)})
+    page = await call.client.list_instances(wanted, top=min(top, 1000), continuation=token)
+    show_input = query.flag("showInput", True)
+    documents = [status_document(status, show_input=show_input) for status in page.instances]
+    return json_response(200, documents, {CONTINUATION: write_token(page.continuation)})
+
+
+def read_token(call: Call) -> str | None:
+    """The caller's place in a list.
+
+    Raises:
+        ValueError: the header holds something else than a token of ours.
+    """
+    header = call.request.headers.get(CONTINUATION, "").strip()
+    if not header:
+        return None
+    try:
+        return urlsafe_b64decode(header.encode("ascii")).decode()
+    except ValueError as error:
+        raise ValueError(f"the header {CONTINUATION} must be the one of an earlier answer, or be left out") from error
+
+
+def write_token(continuation: str | None) -> str:
+    """A continuation as a header may carry it; empty behind the last page."""
+    return "" if continuation is None else urlsafe_b64encode(continuation.encode()).decode()
+
+
+async def purge_one(call: Call) -> Response:
+    """DELETE instances/{instanceId}"""
+    status = await call.instance()
+    if status is None:
+        return NOT_FOUND
+    if not status.runtime_status.is_finished and not status.instance_id.startswith("@"):
+        return json_response(
+            412,
+            "Only orchestrations in a terminal state can be purged, but the orchestration with instance ID "
+            f"{status.instance_id} has status {status.runtime_status.name}",
+        )
+    try:
+        result = await call.client.purge(status.instance_id)
+    except InstanceNotFoundError:
+        return NOT_FOUND
+    return json_response(200, {"instancesDeleted": result.deleted})
+
+
+async def purge_many(call: Call) -> Response:
+    """DELETE instances"""
+    query = call.query
+    created_from = query.moment("createdTimeFrom", strict=False)
+    if created_from is None:
+        return json_response(400, "Please provide value for 'createdTimeFrom' parameter.")
+    statuses = query.statuses("runtimeStatus")
+    live = [status.name for status in statuses if not status.is_finished]
+    if live:
+        raise ValueError(
+            f"runtimeStatus {', '.join(live)}: only finished instances can be purged (Completed, Failed, Terminated, "
+            "Canceled)"
+        )
+    wanted = InstanceFilter(created_from=created_from, created_to=query.moment("createdTimeTo"), statuses=statuses)
+    result = await call.client.purge_many(wanted)
+    return json_response(200, {"instancesDeleted": result.deleted}) if result.deleted else NOT_FOUND
+
+
+async def raise_event(call: Call) -> Response:
+    """POST instances/{instanceId}/raiseEvent/{eventName}: the instance is checked first, then the content (1.12)."""
+    status = await call.instance()
+    if status is None:
+        return NOT_FOUND
+    if status.runtime_status.is_finished:
+        return GONE
+    if not _JSON_TYPE.fullmatch(call.request.headers.get("content-type", "")):
+        return refusal(400, "Only application/json request content is supported")
+    try:
+        value = json.loads(call.request.body)
+    except ValueError as error:
+        return refusal(400, "Invalid JSON content", str(error))
+    data = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        await call.client.raise_event(status.instance_id, call.values["eventName"], data)
+    except InstanceNotFoundError:
+        return NOT_FOUND
+    except InvalidOperationError:
+        return GONE
+    return ACCEPTED
+
+
+def control(operation: Callable[[HubClient, str, str | None], Awaitable[None]]) -> Handler:
+    """POST instances/{instanceId}/terminate, suspend or resume (1.13)."""
+
+    async def handle(call: Call) -> Response:
+        status = await call.instance()
+        if status is None:
+            return NOT_FOUND
+        if status.runtime_status.is_finished:
+            return GONE
+        try:
+            await operation(call.client, status.instance_id, call.query.text("reason") or "")
+        except InstanceNotFoundError:
+            return NOT_FOUND
+        except InvalidOperationError as error:
+            return refusal(409, str(error))
+        return ACCEPTED
+
+    return handle
+
+
+async def rewind(call: Call) -> Response:
+    """POST instances/{instanceId}/rewind (1.14)."""
+    status = await call.instance()
+    if status is None:
+        return json_response(404, f'No orchestration with instance ID "${call.values["instanceId"]}" found.')
+    try:
+        await call.client.rewind(status.instance_id, call.query.text("reason") or "")
+    except InvalidOperationError:
+        return json_response(
+            412,
+            f"This orchestration has status {status.runtime_status.name}, but only orchestrations in the "
+            '"Failed" state can be rewound.',
+        )
+    return ACCEPTED

@@ -9,6 +9,7 @@ from functions import (
     counter,
     fan_out_fan_in,
     hello_sequence,
+    http_polling,
     http_start,
     monitor,
     transfer,
@@ -16,5 +17,17 @@ from functions import (
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-for pattern in (hello_sequence, fan_out_fan_in, monitor, approval, counter, transfer, aggregator, http_start):
+PATTERNS = (
+    hello_sequence,
+    fan_out_fan_in,
+    http_polling,
+    monitor,
+    approval,
+    counter,
+    transfer,
+    aggregator,
+    http_start,
+)
+
+for pattern in PATTERNS:
     app.register_blueprint(pattern.bp)

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
     from durable_core.model.entity_context import DurableEntityContext
     from durable_core.model.entity_id import EntityId
     from durable_core.model.entity_methods import EntityStateResponse
+    from durable_core.model.http_calls import (
+        DurableHttpRequest,
+        DurableHttpResponse,
+        ManagedIdentityTokenSource,
+        TokenSource,
+    )
     from durable_core.model.retry import RetryOptions, RetryPolicy
     from durable_core.model.status import DurableOrchestrationStatus, OrchestrationRuntimeStatus
     from durable_core.model.sync_client import SyncDurableFunctionsClient
@@ -30,6 +36,8 @@ __all__ = [
     "DFApp",
     "DurableEntity",
     "DurableEntityContext",
+    "DurableHttpRequest",
+    "DurableHttpResponse",
     "DurableOrchestrationClient",
     "DurableOrchestrationContext",
     "DurableOrchestrationStatus",
@@ -37,6 +45,7 @@ __all__ = [
     "EntityLock",
     "EntityOperationFailedError",
     "EntityStateResponse",
+    "ManagedIdentityTokenSource",
     "OrchestrationRuntimeStatus",
     "RetryOptions",
     "RetryPolicy",
@@ -45,6 +54,7 @@ __all__ = [
     "TaskFailedError",
     "TaskState",
     "TimerTask",
+    "TokenSource",
     "__version__",
 ]
 
@@ -53,6 +63,8 @@ _HOMES = {
     "DFApp": "model.app",
     "DurableEntity": "model.entity_class",
     "DurableEntityContext": "model.entity_context",
+    "DurableHttpRequest": "model.http_calls",
+    "DurableHttpResponse": "model.http_calls",
     "DurableOrchestrationClient": "model.durable_client",
     "DurableOrchestrationContext": "model.context",
     "DurableOrchestrationStatus": "model.status",
@@ -60,6 +72,7 @@ _HOMES = {
     "EntityLock": "core.entity_calls",
     "EntityOperationFailedError": "core.entity_calls",
     "EntityStateResponse": "model.entity_methods",
+    "ManagedIdentityTokenSource": "model.http_calls",
     "OrchestrationRuntimeStatus": "model.status",
     "RetryOptions": "model.retry",
     "RetryPolicy": "model.retry",
@@ -68,6 +81,7 @@ _HOMES = {
     "TaskFailedError": "core.failures",
     "TaskState": "core.tasks",
     "TimerTask": "core.tasks",
+    "TokenSource": "model.http_calls",
 }
 
 

@@ -50,5 +50,5 @@ def list_functions(functions: Sequence[IndexedFunction], durable: Functions, bas
         if function.trigger == "timerTrigger"
     ]
     lines += [f"\t{name}: orchestrationTrigger\n" for name in sorted(durable.orchestrators)]
-    lines += [f"\t{name}: activityTrigger\n" for name in sorted(durable.activities)]
+    lines += [f"\t{name}: activityTrigger\n" for name in sorted(durable.activities) if "::" not in name]
     return "\n".join(lines)

@@ -22,6 +22,8 @@ from durable_core.core.replay import Orchestrator
 from durable_core.model.activities import build_activity
 from durable_core.model.client_input import inject_client
 from durable_core.model.entities import build_entity
+from durable_core.model.http_activity import http_activity
+from durable_core.model.http_calls import HTTP_ACTIVITY
 from durable_core.model.naming import durable_name
 from durable_core.model.orchestrators import build_orchestrator
 from durable_core.model.triggers import (
@@ -223,6 +225,7 @@ class DFApp(Blueprint, FunctionRegister):
             elif isinstance(trigger, EntityTrigger):
                 _check_name(builder, "entity", entities)
                 entities[durable_name(builder).lower()] = build_entity(builder)
+        activities.setdefault(HTTP_ACTIVITY, http_activity())
         return Functions(orchestrators, activities, entities)
 
 

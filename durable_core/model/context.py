@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from durable_core.core import ids, ticks
 from durable_core.core.history import HistoryEvent
 from durable_core.core.replay import OrchestrationRun
+from durable_core.core.sequence import SequenceTask
 from durable_core.core.tasks import TaskBase, TimerTask, WhenAllTask, WhenAnyTask
 from durable_core.errors import SerializationError
 from durable_core.model.entity_operations import EntityOperations
+from durable_core.model.http_calls import (
+    HTTP_ACTIVITY,
+    DurableHttpRequest,
+    Headers,
+    TokenSource,
+    call_and_poll,
+    decode_response,
+    http_request,
+)
 from durable_core.model.naming import activity_name, orchestrator_name
 from durable_core.model.retry import RetryOptions, RetryPolicy, retry_policy
 from durable_core.model.serialization import decode, encode, encode_activity_input, encode_or_none
@@ -115,6 +125,62 @@ class DurableOrchestrationContext(EntityOperations):
         text = encode_activity_input(input_, resolved)
         return self._run.call_with_retry(
             retry_policy(retry_options), lambda: self._run.call_activity(resolved, text, decode)
+        )
+
+    def call_http(
+        self,
+        method: str,
+        uri: str,
+        content: Any = None,
+        headers: Headers | None = None,
+        token_source: TokenSource | None = None,
+        is_raw_str: bool = False,
+        *,
+        timeout: timedelta | None = None,
+        retry_options: RetryOptions | RetryPolicy | None = None,
+        status_codes_to_retry: Iterable[int] = (),
+        asynchronous_pattern_enabled: bool = True,
+    ) -> TaskBase:
+        """Schedule an HTTP request; an answer 202 with a ``Location`` is polled, with durable timers between.
+
+        Args:
+            content: a JSON value, or with ``is_raw_str`` the text of the body.
+            headers: each value a text or a list of texts; without Content-Type the body is text/plain.
+            token_source: adds a bearer token, e.g. ``ManagedIdentityTokenSource``.
+            timeout: of the request and of each poll; 240 seconds at most.
+            retry_options: make a failed request again; a status other than 2xx is a failure then.
+            status_codes_to_retry: with ``retry_options``, only these statuses are failures.
+            asynchronous_pattern_enabled: False returns an answer 202 as it is.
+
+        Returns:
+            A task whose result is a ``DurableHttpResponse``; requests without answer raise ``TaskFailedError``.
+
+        Raises:
+            TypeError, ValueError: an argument cannot be used; the text names it.
+        """
+        policy = None if retry_options is None else retry_policy(retry_options)
+        codes = None if policy is None else tuple(status_codes_to_retry)
+        request = http_request(
+            method,
+            uri,
+            content,
+            headers,
+            token_source,
+            is_raw_str,
+            timeout=timeout,
+            asynchronous_pattern_enabled=asynchronous_pattern_enabled,
+            retried_statuses=codes,
+        )
+
+        def send(request: DurableHttpRequest) -> TaskBase:
+            text = encode_activity_input(request.activity_input(), HTTP_ACTIVITY)
+            return self._run.call_activity(HTTP_ACTIVITY, text, decode_response)
+
+        def first(request: DurableHttpRequest) -> TaskBase:
+            return send(request) if policy is None else self._run.call_with_retry(policy, lambda: send(request))
+
+        return SequenceTask(
+            lambda: call_and_poll(request, first, send, self._run.create_timer, lambda: self._run.current_time)
         )
 
     def call_sub_orchestrator(

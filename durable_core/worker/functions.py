@@ -67,7 +67,7 @@ def unknown_function(kind: str, name: str, known: Iterable[str]) -> str:
 
     The sentences are those of the extension (golden python-stack, ``no-such-orchestrator``).
     """
-    names = ", ".join(f"'{known_name}'" for known_name in sorted(known))
+    names = ", ".join(f"'{known_name}'" for known_name in sorted(known) if "::" not in known_name)
     listed = (
         f"The following are the known {kind} functions: {names}."
         if names

@@ -171,3 +171,25 @@ async def test_http_start_passes_name_id_and_input_on() -> None:
     assert response == "links"
     client.start_new.assert_awaited_once_with("x", "my-id", [1])
     client.create_check_status_response.assert_called_once_with(request, "my-id")
+
+
+def test_http_polling_asks_again_after_every_202_and_returns_what_the_export_produced() -> None:
+    run = OrchestrationRun(FUNCTIONS.orchestrators["http_polling"])
+    started = OrchestratorStarted(timestamp=NOON)
+    instance = OrchestrationInstance("i", "e")
+    address = json.dumps("http://localhost/api/exports")
+    start = ExecutionStarted(timestamp=NOON, instance=instance, name="http_polling", input=address)
+    run.feed([started, start], replaying=False)
+    (request,) = run.take_decisions()
+    assert isinstance(request, ScheduleTask) and request.name == "BuiltIn::HttpActivity"
+    accepted = '{"statusCode": 202, "headers": {"Location": "/api/exports/1", "Retry-After": "1"}, "content": ""}'
+    run.feed([started, TaskCompleted(timestamp=NOON, task_scheduled_id=request.id, result=accepted)], replaying=False)
+    (timer,) = run.take_decisions()
+    assert isinstance(timer, CreateTimer) and timer.fire_at == NOON + ticks.PER_SECOND
+    run.feed([started, TimerFired(timestamp=NOON, timer_id=timer.id, fire_at=timer.fire_at)], replaying=False)
+    (poll,) = run.take_decisions()
+    assert isinstance(poll, ScheduleTask) and "http://localhost/api/exports/1" in (poll.input or "")
+    done = '{"statusCode": 200, "headers": {}, "content": "{\\"rows\\": 42}"}'
+    run.feed([started, TaskCompleted(timestamp=NOON, task_scheduled_id=poll.id, result=done)], replaying=False)
+    (end,) = run.take_decisions()
+    assert isinstance(end, Complete) and json.loads(end.result or "") == {"rows": 42}

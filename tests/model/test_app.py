@@ -47,7 +47,7 @@ def test_the_host_sees_native_functions_only_and_may_ask_twice() -> None:
     assert names == ["start"]
     assert app.get_functions() is app.get_functions()
     durable = app.durable_functions()
-    assert (list(durable.orchestrators), list(durable.activities)) == (["chain"], ["say"])
+    assert (list(durable.orchestrators), list(durable.activities)) == (["chain"], ["say", "BuiltIn::HttpActivity"])
 
 
 def test_the_client_parameter_is_hidden_from_indexing() -> None:
@@ -102,7 +102,7 @@ def test_decorators_work_in_any_order() -> None:
         return x
 
     durable = app.durable_functions()
-    assert (list(durable.orchestrators), list(durable.activities)) == (["renamed"], ["two"])
+    assert (list(durable.orchestrators), list(durable.activities)) == (["renamed"], ["two", "BuiltIn::HttpActivity"])
 
 
 def test_blueprints_are_merged_and_lost_nowhere() -> None:
@@ -114,7 +114,7 @@ def test_blueprints_are_merged_and_lost_nowhere() -> None:
 
     app = df.DFApp()
     app.register_blueprint(blueprint)
-    assert list(app.durable_functions().activities) == ["work"]
+    assert list(app.durable_functions().activities) == ["work", "BuiltIn::HttpActivity"]
     foreign = func.FunctionApp()
     foreign.register_functions(blueprint)
     with pytest.raises(TypeError, match=r"'work' was registered in a plain func\.FunctionApp"):

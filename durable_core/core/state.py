@@ -17,6 +17,7 @@ from durable_core.core.history import (
     GenericEvent,
     HistoryEvent,
     OrchestrationStatus,
+    OrchestratorCompleted,
     OrchestratorStarted,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceCreated,
@@ -52,6 +53,8 @@ class RuntimeState:
         self.last_started = 0
         self._scheduled: set[int] = set()
         self._seen: set[_Key] = set()
+        self._activities: set[int] = set()
+        self._children: dict[int, str] = {}
         self._requests: dict[str, str] = {}
         self._responses: set[str] = set()
         self.locks: dict[str, dict[str, None]] = {}
@@ -72,11 +75,38 @@ class RuntimeState:
     def add(self, event: HistoryEvent) -> None:
         self.events.append(event)
         kind = type(event)
+        # The four most frequent kinds first: this runs for every row of every history that is loaded.
+        if kind is OrchestratorCompleted:
+            return
         if kind is OrchestratorStarted:
             self.episodes += 1
             self.last_started = event.timestamp
-        elif isinstance(event, (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated)):
+            return
+        if isinstance(event, TaskScheduled):
             self._scheduled.add(event.event_id)
+            self._activities.add(event.event_id)
+            return
+        if isinstance(event, TaskCompleted):
+            self._settle(event.task_scheduled_id)
+            return
+        settles = settled_id(event)
+        if settles is not None:
+            self._settle(settles)
+        else:
+            self._fold(event)
+
+    def _settle(self, task_id: int) -> None:
+        self._seen.add((_REPLY, task_id))
+        self._activities.discard(task_id)
+        self._children.pop(task_id, None)
+
+    def _fold(self, event: HistoryEvent) -> None:
+        if isinstance(event, TimerCreated):
+            self._scheduled.add(event.event_id)
+        elif isinstance(event, SubOrchestrationInstanceCreated):
+            self._scheduled.add(event.event_id)
+            if FIRE_AND_FORGET not in (event.tags or {}):
+                self._children[event.event_id] = event.instance_id or ""
         elif isinstance(event, EventSent):
             self._sent(event)
         elif isinstance(event, EventRaised):
@@ -128,21 +158,11 @@ class RuntimeState:
 
     def open_children(self) -> dict[int, str]:
         """Instance ids of children that have not answered yet, by task id."""
-        return {
-            event.event_id: event.instance_id or ""
-            for event in self.events
-            if isinstance(event, SubOrchestrationInstanceCreated)
-            and FIRE_AND_FORGET not in (event.tags or {})
-            and (_REPLY, event.event_id) not in self._seen
-        }
+        return dict(self._children)
 
     def open_activities(self) -> set[int]:
         """Ids of scheduled activities that nothing has answered yet."""
-        return {
-            event.event_id
-            for event in self.events
-            if isinstance(event, TaskScheduled) and (_REPLY, event.event_id) not in self._seen
-        }
+        return set(self._activities)
 
 
 _REPLIES = (TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, SubOrchestrationInstanceFailed)

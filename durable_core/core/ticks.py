@@ -18,6 +18,7 @@ _EPOCH = datetime(1, 1, 1, tzinfo=timezone.utc)
 UNIX_EPOCH = 621_355_968_000_000_000
 """1970-01-01T00:00:00Z in ticks."""
 
+_CANONICAL = len("2026-01-31T12:00:00.0000000Z")
 _ISO = re.compile(r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?\s*(Z|z|[+-]\d\d:?\d\d)?", re.ASCII)
 
 
@@ -58,6 +59,10 @@ def parse(text: str) -> int:
     Raises:
         ValueError: the text is no such date.
     """
+    if len(text) == _CANONICAL and text[10] == "T" and text[19] == "." and text[27] == "Z":
+        fraction = text[20:27]
+        if fraction.isascii() and fraction.isdigit():
+            return from_datetime(datetime.fromisoformat(text[:19] + "+00:00")) + int(fraction)
     match = _ISO.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not an ISO 8601 date and time")

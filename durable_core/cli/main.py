@@ -74,6 +74,10 @@ def _leave_running_code(code: int) -> None:
 def _add_groups(words: list[str]) -> None:
     """Groups of commands are imported when they, or the list of all commands, are asked for."""
     wanted = words[0] if words else "--help"
+    if wanted in ("instances", "--help"):
+        from durable_core.cli import instances
+
+        app.add_typer(instances.app, name="instances")
     if wanted in ("poison", "--help"):
         from durable_core.cli import poison
 

@@ -93,3 +93,15 @@ def orchestration_request_id(instance_id: str, execution_id: str, number: int, t
 def entity_request_id(instance_id: str, cause: str, number: int) -> uuid.UUID:
     """Id of the ``number``-th message that an entity sends because of the request ``cause``."""
     return uuid.uuid5(_DOTNET_NAMESPACE, f"{instance_id}_{cause}_{number}")
+
+
+_MOST_GENERATIONS = 100_000
+
+
+def descends(execution_id: str, ancestor: str) -> bool:
+    """``execution_id`` is a later generation of ``ancestor``, by ``next_execution_id``."""
+    for _ in range(_MOST_GENERATIONS):
+        ancestor = next_execution_id(ancestor)
+        if ancestor == execution_id:
+            return True
+    return False

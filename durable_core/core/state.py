@@ -41,6 +41,7 @@ class RuntimeState:
         completed: its end, None while it runs.
         status: Running until a suspension or the completion says otherwise.
         episodes: number of OrchestratorStarted events.
+        is_continued: an earlier generation continued as new; only then is the row that begins it marked as played.
         locks: entities that were asked for a lock and have not been released, by lock request.
     """
 
@@ -51,6 +52,7 @@ class RuntimeState:
         self.status = OrchestrationStatus.Running
         self.episodes = 0
         self.last_started = 0
+        self.is_continued = False
         self._scheduled: set[int] = set()
         self._seen: set[_Key] = set()
         self._activities: set[int] = set()
@@ -77,6 +79,8 @@ class RuntimeState:
         kind = type(event)
         # The four most frequent kinds first: this runs for every row of every history that is loaded.
         if kind is OrchestratorCompleted:
+            if event.is_played:
+                self.is_continued = True
             return
         if kind is OrchestratorStarted:
             self.episodes += 1

@@ -126,11 +126,20 @@ class InstanceStore:
         events: Sequence[HistoryEvent],
         custom_status: str | None,
         urls: Urls,
+        *,
+        keeps_status: bool = False,
     ) -> Entity:
-        """The merge that belongs to a checkpoint; see ``instance_table.checkpoint``."""
-        return instance_table.checkpoint(
+        """The merge that belongs to a checkpoint; see ``instance_table.checkpoint``.
+
+        Args:
+            keeps_status: without a custom status the one that the row shows stays (behaviour 50).
+        """
+        row = instance_table.checkpoint(
             instance_id, execution_id, events, custom_status, urls, hub=self._names.hub, now=self._now()
         )
+        if keeps_status and custom_status is None:
+            del row["CustomStatus"]
+        return row
 
     async def merge(self, entity: Entity) -> str:
         """Insert or merge one row."""

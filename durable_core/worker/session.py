@@ -273,7 +273,9 @@ class Session:
             return
         status = await self._custom_status(state)
         urls = {place: hub.payloads.url(blob) for place, blob in self._blobs.items()}
-        entity = hub.instances.checkpoint(self.instance_id, state.execution_id, state.events, status, urls)
+        entity = hub.instances.checkpoint(
+            self.instance_id, state.execution_id, state.events, status, urls, keeps_status=state.is_continued
+        )
         self._manager.merges.submit(self.instance_id, entity, [item.held for item in dropped])
 
     async def _custom_status(self, state: RuntimeState) -> str | None:
@@ -394,8 +396,13 @@ class Session:
             elif isinstance(delivery.event, EventRaised):
                 self.foreign_requests.discard(delivery.event.name)
         self._hand_over(written)
+        events, urls = episode.events, appended.urls
+        if batch.dropped:
+            # A duplicate tells of a crash that may have come between an earlier checkpoint and its row: write it all.
+            events = state.events
+            urls = {place: manager.hub.payloads.url(blob) for place, blob in self._blobs.items()}
         entity = manager.hub.instances.checkpoint(
-            self.instance_id, execution_id, episode.events, episode.custom_status, appended.urls
+            self.instance_id, execution_id, events, episode.custom_status, urls, keeps_status=state.is_continued
         )
         finished = state.completed
 

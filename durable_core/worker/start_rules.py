@@ -8,6 +8,7 @@ from __future__ import annotations
 from durable_core.core import ticks
 from durable_core.core.episode import Verdict
 from durable_core.core.history import ExecutionStarted, OrchestrationStatus
+from durable_core.core.ids import descends
 from durable_core.core.state import RuntimeState
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.worker.message_leases import HeldMessage
@@ -56,10 +57,13 @@ def is_repeated_start(event: ExecutionStarted, state: RuntimeState) -> bool:
     """The instance runs, or ran, because of this very start.
 
     A child's execution id is derived from its parent, so a repeated episode of the parent starts the same child; when
-    the child has continued as new since, its parent's call still tells (design rule 1).
+    the child has continued as new since, its parent's call still tells (design rule 1). A client's start whose message
+    outlived a crash is told by the chain of execution ids that its generations form.
     """
     if state.started is None:
         return False
     if event.instance.execution_id == state.execution_id:
         return True
+    if event.parent is None and state.is_continued:
+        return descends(state.execution_id or "", event.instance.execution_id or "")
     return event.parent is not None and event.parent == state.started.parent

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from durable_core.core.replay import OrchestrationRun
+from durable_core.core.retry import RetryPolicy
 from durable_core.core.tasks import WhenAllTask, WhenAnyTask
 from durable_core.core.ticks import PER_SECOND
 from durable_core.worker.functions import Functions
@@ -23,12 +24,22 @@ class Program:
     output: list[Any]
 
 
-def random_program(random: Random) -> Program:
+_SIMPLE = ["activity", "activity", "fan", "timer", "fails", "race", "retry"]
+
+
+def random_program(random: Random, *, depth: int = 0) -> Program:
+    """A program; only one that no other program calls waits for events, and children call children twice at most."""
     steps: list[list[Any]] = []
     events: dict[str, Any] = {}
     output: list[Any] = []
-    for number in range(random.randint(1, 6)):
-        kind = random.choice(["activity", "activity", "fan", "timer", "event", "fails", "race"])
+    kinds = [
+        *_SIMPLE,
+        "continue",
+        *(["event", "event"] if depth == 0 else []),
+        *(["child", "children"] if depth < 2 else []),
+    ]
+    for number in range(random.randint(1, 6 if depth == 0 else 2)):
+        kind = random.choice(kinds)
         if kind == "activity":
             steps.append([kind, number])
             output.append(number * 2)
@@ -47,6 +58,17 @@ def random_program(random: Random) -> Program:
         elif kind == "fails":
             steps.append([kind, number])
             output.append(f"caught fails failed: no {number}")
+        elif kind == "retry":
+            steps.append([kind, number])
+            output.append(f"gave up fails failed: no {number}")
+        elif kind == "continue":
+            steps.append([kind, None])
+            output.append("again")
+        elif kind in ("child", "children"):
+            child = random_program(random, depth=depth + 1)
+            width = 1 if kind == "child" else random.choice([2, 5])
+            steps.append([kind, [width, child.steps]])
+            output.append([child.output] * width)
         else:
             steps.append([kind, number])
             output.append("activity")
@@ -54,31 +76,52 @@ def random_program(random: Random) -> Program:
 
 
 def interpreter(run: OrchestrationRun) -> Steps:
-    """Runs the steps of its input and returns what they gave."""
-    output: list[Any] = []
-    for kind, argument in decode(run.input):
-        if kind == "activity":
-            output.append((yield call(run, "double", argument)))
-        elif kind == "fan":
-            output.append((yield WhenAllTask([call(run, "double", item) for item in range(argument)])))
-        elif kind == "timer":
-            yield run.create_timer(run.current_time + argument * PER_SECOND)
-            output.append("woke")
-        elif kind == "event":
-            output.append((yield run.wait_for_event(argument, decode)))
-        elif kind == "fails":
-            try:
-                yield call(run, "fails", argument)
-            except Exception as error:
-                output.append(f"caught {error}")
-        else:
-            timer = run.create_timer(run.current_time + 900 * PER_SECOND)
-            activity = call(run, "double", argument)
-            winner = yield WhenAnyTask([timer, activity])
-            timer.cancel()
-            output.append("activity" if winner is activity else "timer")
+    """Runs the steps of its input and returns what they gave; a generation hands the rest on to the next."""
+    given = decode(run.input)
+    steps, output = (given, []) if isinstance(given, list) else (given["steps"], given["output"])
+    for position, (kind, argument) in enumerate(steps):
+        if kind == "continue":
+            output.append("again")
+            run.custom_status = json.dumps({"done": len(output)})
+            run.continue_as_new(json.dumps({"steps": steps[position + 1 :], "output": output}))
+            return None
+        output.append((yield from _step(run, kind, argument)))
         run.custom_status = json.dumps({"done": len(output)})
     return output
+
+
+def _step(run: OrchestrationRun, kind: str, argument: Any) -> Steps:
+    if kind == "activity":
+        return (yield call(run, "double", argument))
+    if kind == "fan":
+        return (yield WhenAllTask([call(run, "double", item) for item in range(argument)]))
+    if kind == "timer":
+        yield run.create_timer(run.current_time + argument * PER_SECOND)
+        return "woke"
+    if kind == "event":
+        return (yield run.wait_for_event(argument, decode))
+    if kind in ("child", "children"):
+        width, steps = argument
+        child = json.dumps(steps)
+        return (yield WhenAllTask([run.call_sub_orchestration("interpreter", child, decode) for _ in range(width)]))
+    if kind == "fails":
+        try:
+            yield call(run, "fails", argument)
+        except Exception as error:
+            return f"caught {error}"
+    if kind == "retry":
+        try:
+            yield run.call_with_retry(_POLICY, lambda: call(run, "fails", argument))
+        except Exception as error:
+            return f"gave up {error}"
+    timer = run.create_timer(run.current_time + 900 * PER_SECOND)
+    activity = call(run, "double", argument)
+    winner = yield WhenAnyTask([timer, activity])
+    timer.cancel()
+    return "activity" if winner is activity else "timer"
+
+
+_POLICY = RetryPolicy(5 * PER_SECOND, 3, coefficient=2.0)
 
 
 def fails(value: Any) -> Any:

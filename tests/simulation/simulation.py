@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from durable_core.core.history import ExecutionCompleted
+from durable_core.client import TaskHubClient
+from durable_core.core.history import ExecutionCompleted, OrchestrationStatus
 from durable_core.core.replay import OrchestrationRun
-from durable_core.errors import StorageError, UnavailableError
+from durable_core.errors import InvalidOperationError, StorageError, UnavailableError
 from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
 from durable_core.worker.settings import WorkerSettings
@@ -105,9 +106,29 @@ async def _drive(world: World, random: Random, key: str, program: Program) -> No
             break
         except StorageError:  # no worker has created the hub yet
             await asyncio.sleep(1)
+    if random.random() < 0.3:
+        await asyncio.sleep(random.uniform(0, 40))
+        await _pause(client, key, random.uniform(1, 60))
     for name, value in sorted(program.events.items(), key=lambda _: random.random()):
         await asyncio.sleep(random.uniform(0, 20))
         await client.raise_event(key, name, json.dumps(value))
+
+
+async def _pause(client: TaskHubClient, key: str, seconds: float) -> None:
+    """Suspend an instance for a while, if it is still there to be suspended."""
+    try:
+        await client.suspend(key, "pause")
+    except InvalidOperationError:
+        return
+    while True:
+        await asyncio.sleep(seconds)
+        status = await client.get_status(key)
+        assert status is not None
+        if status.runtime_status.is_finished:
+            return
+        if status.runtime_status is OrchestrationStatus.Suspended:
+            await client.resume(key, "go on")
+            return
 
 
 async def _all_ended(world: World, programs: dict[str, Program]) -> None:
@@ -125,12 +146,15 @@ async def _all_ended(world: World, programs: dict[str, Program]) -> None:
 
 def _check(world: World, programs: dict[str, Program]) -> None:
     rows = {row.values["PartitionKey"]: row.values for row in world.storage.rows(world.names.instances)}
-    assert sorted(map(str, rows)) == sorted(programs)
+    assert set(programs) <= set(map(str, rows))
+    assert {row["RuntimeStatus"] for row in rows.values()} == {"Completed"}, "a child never ended"
     for key, program in programs.items():
         row = rows[key]
         assert row["RuntimeStatus"] == "Completed", (key, row)
         assert json.loads(str(row["Output"])) == program.output, key
-        assert json.loads(str(row["CustomStatus"])) == {"done": len(program.steps)}, key
+        if program.steps[-1][0] != "continue":
+            # What a generation shows at its very end is in no history: a crash before its row is written costs it.
+            assert json.loads(str(row["CustomStatus"])) == {"done": len(program.steps)}, key
         _check_history(world, key, program)
     assert world.left_over() == {}
 
@@ -149,7 +173,7 @@ def _check_history(world: World, key: str, program: Program) -> None:
     assert orchestrator is not None
     replayed = OrchestrationRun(orchestrator, events)
     replayed.feed(events, replaying=True)
-    (decision,) = replayed.take_decisions()
+    decision = replayed.take_decisions()[-1]
     assert json.loads(str(getattr(decision, "result", None))) == program.output
     answers: list[Any] = [
         getattr(event, "task_scheduled_id", None) for event in events if hasattr(event, "task_scheduled_id")

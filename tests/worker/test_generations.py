@@ -280,3 +280,28 @@ def test_behaviour_97_or_fails_if_the_setting_says_so() -> None:
         assert (end.result or "").startswith("VersionMismatch: ")
 
     run(main(), limit=3600)
+
+
+def test_behaviour_50_a_status_of_an_earlier_generation_stays_until_another_is_set() -> None:
+    """Also when the execution was not cached and its code has been replayed."""
+
+    def shows(run: OrchestrationRun) -> Steps:
+        if run.input is None:
+            run.custom_status = '"from the first"'
+            yield call(run, "say", 1)
+            run.continue_as_new('"next"')
+            return
+        yield run.wait_for_event("one", decode)
+        yield run.wait_for_event("two", decode)
+
+    async def main() -> None:
+        world = World(functions({"shows": shows}, ACTIVITIES))
+        one = await world.start(force_replay=True)
+        await one.client.start_new("shows", instance_id="s")
+        await world.settle()
+        await one.client.raise_event("s", "one", None)
+        await world.settle()
+        status = await one.client.get_status("s")
+        assert status is not None and status.custom_status == '"from the first"'
+
+    run(main(), limit=3600)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 
 from durable_core.core.failures import TaskFailedError
-from durable_core.core.tasks import CompoundTask, TaskBase, TaskState, TimerTask
+from durable_core.core.sequence import SequenceTask, Steps
+from durable_core.core.tasks import TaskBase, TimerTask
 from durable_core.core.ticks import PER_MILLISECOND
 
 
@@ -42,14 +44,14 @@ _FOREVER = 10 * 365 * 86_400 * 10_000_000
 """Delay of a back-off that has outgrown every number."""
 
 
-class RetryableTask(CompoundTask):
+class RetryableTask(SequenceTask):
     """A call that is made again when it fails; settles as its last attempt did.
 
     Every attempt takes a new id, every delay is a durable timer. After the last failure .NET creates one more timer
     that fires at once; so do we, so that either runtime can finish the other's retries (behaviours 71, 76).
     """
 
-    __slots__ = ("_attempt", "_current", "_failures", "_is_final", "_now", "_policy", "_start", "_timer")
+    __slots__ = ()
 
     def __init__(
         self,
@@ -65,47 +67,29 @@ class RetryableTask(CompoundTask):
             timer: creates a timer that fires at the given ticks.
             now: the orchestration's current time in ticks.
         """
-        self._policy = policy
-        self._attempt = attempt
-        self._timer = timer
-        self._now = now
-        self._start = now()
-        self._failures = 0
-        self._is_final = False
-        self._current = attempt()
-        super().__init__([self._current])
-        self.id = self._current.id
+        super().__init__(lambda: _attempts(policy, attempt, timer, now))
 
     @property
     def num_attempts(self) -> int:
         """Attempts made so far."""
         return sum(1 for child in self.children if not isinstance(child, TimerTask))
 
-    def child_settled(self, child: TaskBase) -> None:
-        if child is self._current:
-            self._attempt_settled(child)
-        elif self._is_final:
-            self.fail(self._current.result)
-        else:
-            self._current = self._adopt(self._attempt())
 
-    def _attempt_settled(self, attempt: TaskBase) -> None:
-        if attempt.state is TaskState.SUCCEEDED:
-            self.succeed(attempt.result)
-            return
-        self._failures += 1
-        error = attempt.result
-        if isinstance(error, TaskFailedError) and error.is_non_retriable:
-            self.fail(error)
-        elif self._failures >= self._policy.max_attempts:
-            self._is_final = True
-            self._adopt(self._timer(self._now()))
-        elif self._policy.timeout is not None and self._now() >= self._start + self._policy.timeout:
-            self.fail(error)
-        else:
-            self._adopt(self._timer(self._now() + self._policy.delay(self._failures)))
-
-    def _adopt(self, child: TaskBase) -> TaskBase:
-        self.children.append(child)
-        child._add_parent(self)
-        return child
+def _attempts(
+    policy: RetryPolicy, attempt: Callable[[], TaskBase], timer: Callable[[int], TaskBase], now: Callable[[], int]
+) -> Steps:
+    start = now()
+    for failures in count(1):
+        try:
+            return (yield attempt())
+        except Exception as error:  # whatever the attempt failed with, a result that cannot be read included
+            last = error
+        if isinstance(last, TaskFailedError) and last.is_non_retriable:
+            raise last
+        if failures >= policy.max_attempts:
+            yield timer(now())
+            raise last
+        if policy.timeout is not None and now() >= start + policy.timeout:
+            raise last
+        yield timer(now() + policy.delay(failures))
+    raise AssertionError("count never ends")

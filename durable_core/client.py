@@ -160,7 +160,8 @@ class TaskHubClient:
     async def _start(self, event: ExecutionStarted, existing: InstanceStatus | None) -> bool:
         """Write the message, then the row (task-hub 8.2); False if another start of the same id came in between."""
         message = TaskMessage(event, event.instance)
-        sent = await self._send(message, hop(event.scheduled_start_time, self._hub.now()))
+        due = event.scheduled_start_time
+        sent = await self._send(message, None if due is None else hop(due, self._hub.now()))
         try:
             await self._hub.instances.create(event, existing, sent.input_url)
         except (AlreadyExistsError, PreconditionFailedError, NotFoundError):

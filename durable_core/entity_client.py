@@ -9,7 +9,6 @@ from random import Random
 from uuid import UUID
 
 from durable_core.core import ticks
-from durable_core.core.entity_calls import LONGEST_SIGNAL_DELAY
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.entity_messages import (
     OPERATION,
@@ -79,7 +78,7 @@ class EntityClient:
         if due is None:
             await self._raise(entity_id, OPERATION, request.encode(), None)
             return
-        delivery = min(due, self._hub.now() + LONGEST_SIGNAL_DELAY)
+        delivery = ticks.hop(due, self._hub.now())
         await self._raise(entity_id, scheduled_name(delivery), request.encode(), delivery)
 
     async def read(self, entity_id: EntityId) -> EntityRecord | None:

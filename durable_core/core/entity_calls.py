@@ -20,13 +20,11 @@ from durable_core.core.entity_sorter import MessageSorter
 from durable_core.core.failures import TaskFailedError
 from durable_core.core.ids import orchestration_request_id
 from durable_core.core.tasks import TaskBase
-from durable_core.core.ticks import PER_SECOND
+from durable_core.core.ticks import PER_SECOND, hop
 from durable_core.errors import LockingRulesError
 
 _WINDOW = 30 * 60 * PER_SECOND
 """How long a sender remembers its labels; the receiver's setting decides about the order."""
-LONGEST_SIGNAL_DELAY = 6 * 86_400 * PER_SECOND
-"""Ticks; a signal that is due later is sent on by the entity (behaviour 113)."""
 
 Decode = Callable[[str | None], Any]
 
@@ -140,7 +138,7 @@ class EntityCalls:
         if due is None:
             self._send(entity, request)
             return
-        delivery = min(due, self._run.current_time + LONGEST_SIGNAL_DELAY)
+        delivery = hop(due, self._run.current_time)  # one that is due later is sent on by the entity (behaviour 113)
         self._run.send_event(entity.instance_id, scheduled_name(delivery), request.encode(), due=delivery)
 
     def lock(self, entities: Iterable[EntityId]) -> TaskBase:

@@ -45,7 +45,7 @@ from durable_core.core.history import (
 from durable_core.core.ids import child_execution_id, next_execution_id
 from durable_core.core.messages import TaskMessage
 from durable_core.core.replay import OrchestrationRun, Orchestrator
-from durable_core.core.state import RuntimeState, is_answered, settled_id
+from durable_core.core.state import RuntimeState, answered_parent, settled_id
 
 
 class Verdict(Enum):
@@ -356,8 +356,8 @@ def _messages(decision: Decision, started: ExecutionStarted, now: int) -> Sequen
     if isinstance(decision, SendEvent):
         raised = EventRaised(timestamp=now, name=decision.name, input=decision.input)
         return [Outgoing(TaskMessage(raised, OrchestrationInstance(decision.instance_id)), due=decision.due)]
-    if isinstance(decision, Complete) and started.parent is not None and is_answered(started):
-        return [Outgoing(_answer_to_parent(decision, started.parent.instance, started.parent.task_schedule_id, now))]
+    if isinstance(decision, Complete) and (parent := answered_parent(started)) is not None:
+        return [Outgoing(_answer_to_parent(decision, parent.instance, parent.task_schedule_id, now))]
     return []
 
 

@@ -46,16 +46,15 @@ from durable_core.core.history import (
 )
 from durable_core.core.retry import RetryableTask, RetryPolicy
 from durable_core.core.tasks import AtomicTask, TaskBase, TaskState, TimerTask
-from durable_core.core.ticks import PER_SECOND
+from durable_core.core.ticks import LONGEST_DELAY, PER_SECOND
 
 Decode = Callable[[str | None], Any]
 """Turns the JSON text of a result or event into the value that the orchestrator sees."""
 
 logger = logging.getLogger("durable_core.replay")
 
-LONGEST_TIMER = 6 * 86_400 * PER_SECOND
-"""Ticks; a timer further ahead is made of shorter ones (semantics 6.2)."""
 TIMER_STEP = 3 * 86_400 * PER_SECOND
+"""Ticks; the length of the shorter timers that make up one beyond the longest delay (semantics 6.2)."""
 
 _RUNNING = TaskState.RUNNING
 _SUCCEEDED = TaskState.SUCCEEDED
@@ -276,7 +275,7 @@ class OrchestrationRun:
         One that is more than six days ahead is made of shorter timers, each under an id of its own (behaviour 79).
         """
         task = TimerTask(self._next_id, fire_at)
-        if fire_at - self.current_time > LONGEST_TIMER:
+        if fire_at - self.current_time > LONGEST_DELAY:
             task.is_split = True
         self._next_timer(task)
         return task

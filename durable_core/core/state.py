@@ -19,6 +19,7 @@ from durable_core.core.history import (
     OrchestrationStatus,
     OrchestratorCompleted,
     OrchestratorStarted,
+    ParentInstance,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
@@ -203,6 +204,6 @@ def identity(event: HistoryEvent) -> _Key | None:
     return None
 
 
-def is_answered(start: ExecutionStarted) -> bool:
-    """The child reports its end to its parent (semantics 3.7)."""
-    return start.parent is not None and FIRE_AND_FORGET not in (start.tags or {})
+def answered_parent(start: ExecutionStarted) -> ParentInstance | None:
+    """To whom the instance reports its end: nobody if it has no parent, or is a detached child (semantics 3.7)."""
+    return None if FIRE_AND_FORGET in (start.tags or {}) else start.parent

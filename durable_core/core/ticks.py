@@ -98,12 +98,12 @@ def format_message(ticks: int) -> str:
 
 
 LONGEST_DELAY = 6 * 86_400 * PER_SECOND
-"""Ticks that a message may be delayed by at once (task-hub 3.7); what lies further ahead goes in hops."""
+"""Ticks that anything may be delayed by at once (semantics 6.2, task-hub 3.7); what lies further ahead goes in hops."""
 
 
-def hop(due: int | None, now: int) -> int | None:
-    """The time at which a message that is due at ``due`` has to be looked at next, None if it is not delayed."""
-    return None if due is None else min(due, now + LONGEST_DELAY)
+def hop(due: int, now: int) -> int:
+    """The time at which something that is due at ``due`` has to be looked at next."""
+    return min(due, now + LONGEST_DELAY)
 
 
 def seconds_until(due: int, now: int) -> int:

@@ -62,15 +62,19 @@ class Rewinder:
         events = [read_row(row.values) for row in loaded.rows]
         plan = plan_rewind(events)
         owner = OrchestrationInstance(instance_id, loaded.execution_id)
-        failed = [
-            child
-            for index, child in plan.failed_children.items()
-            if await self._is_rewound(child, index, events, owner, plan, answers)
-        ]
+        failed: list[str] = []
+        for index, child in plan.failed_children.items():
+            status = await self._hub.instances.get(child, with_payloads=True)
+            if status is None:
+                plan.undone.add(index)  # it was purged, and is started anew
+            elif status.runtime_status is OrchestrationStatus.Failed:
+                failed.append(child)
+            else:
+                self._answer_again(status, events[index], owner, answers)
         for index, child in plan.open_children.items():
             status = await self._hub.instances.get(child, with_payloads=True)
-            if status is not None and status.runtime_status.is_finished:
-                answers.append(_answer(status, events[index], owner, self._hub.now()))
+            if status is not None:
+                self._answer_again(status, events[index], owner, answers)
         await self._write(key, loaded.execution_id or "", loaded.rows, loaded.etag, plan)
         try:
             await self._hub.account.tables.merge(
@@ -83,25 +87,12 @@ class Rewinder:
         if not failed or plan.open_children:
             wakes.append(instance_id)
 
-    async def _is_rewound(
-        self,
-        child: str,
-        index: int,
-        events: Sequence[HistoryEvent],
-        owner: OrchestrationInstance,
-        plan: RewindPlan,
-        answers: list[TaskMessage],
-    ) -> bool:
-        """A failed child is rewound; one that is gone is started anew, one that ended otherwise answers again."""
-        status = await self._hub.instances.get(child, with_payloads=True)
-        if status is None:
-            plan.undone.add(index)
-            return False
-        if status.runtime_status is OrchestrationStatus.Failed:
-            return True
+    def _answer_again(
+        self, status: InstanceStatus, created: HistoryEvent, owner: OrchestrationInstance, answers: list[TaskMessage]
+    ) -> None:
+        """What a child said after its parent had ended was dropped; one that still runs will answer by itself."""
         if status.runtime_status.is_finished:
-            answers.append(_answer(status, events[index], owner, self._hub.now()))
-        return False
+            answers.append(_answer(status, created, owner, self._hub.now()))
 
     async def _write(
         self, key: str, execution_id: str, rows: Sequence[Row], etag: str | None, plan: RewindPlan

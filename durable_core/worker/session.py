@@ -26,11 +26,12 @@ from durable_core.core.history import (
 )
 from durable_core.core.messages import Sender
 from durable_core.core.replay import OrchestrationRun, Orchestrator
-from durable_core.core.state import RuntimeState, identity, is_answered, settled_id
+from durable_core.core.state import RuntimeState, answered_parent, identity, settled_id
 from durable_core.core.versioning import VersionFailure
 from durable_core.errors import StorageError
+from durable_core.storage.base import Entity
 from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
-from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.taskhub.instance_table import InstanceStatus, Urls
 from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
@@ -272,11 +273,17 @@ class Session:
             await self._manager.delete(dropped)
             return
         status = await self._custom_status(state)
-        urls = {place: hub.payloads.url(blob) for place, blob in self._blobs.items()}
-        entity = hub.instances.checkpoint(
-            self.instance_id, state.execution_id, state.events, status, urls, keeps_status=state.is_continued
+        self._manager.merges.submit(self.instance_id, self._whole_row(state, status), [item.held for item in dropped])
+
+    def _whole_row(self, state: RuntimeState, status: str | None) -> Entity:
+        """What makes the Instances row agree with the history, however far behind it is."""
+        urls = {place: self._manager.hub.payloads.url(blob) for place, blob in self._blobs.items()}
+        return self._row(state, state.events, status, urls)
+
+    def _row(self, state: RuntimeState, events: Sequence[HistoryEvent], status: str | None, urls: Urls) -> Entity:
+        return self._manager.hub.instances.checkpoint(
+            self.instance_id, state.execution_id, events, status, urls, keeps_status=state.is_continued
         )
-        self._manager.merges.submit(self.instance_id, entity, [item.held for item in dropped])
 
     async def _custom_status(self, state: RuntimeState) -> str | None:
         """The custom status is kept nowhere but in the row: run the code once more to know it."""
@@ -396,14 +403,11 @@ class Session:
             elif isinstance(delivery.event, EventRaised):
                 self.foreign_requests.discard(delivery.event.name)
         self._hand_over(written)
-        events, urls = episode.events, appended.urls
         if batch.dropped:
-            # A duplicate tells of a crash that may have come between an earlier checkpoint and its row: write it all.
-            events = state.events
-            urls = {place: manager.hub.payloads.url(blob) for place, blob in self._blobs.items()}
-        entity = manager.hub.instances.checkpoint(
-            self.instance_id, execution_id, events, episode.custom_status, urls, keeps_status=state.is_continued
-        )
+            # A duplicate tells of a crash that may have come between an earlier checkpoint and its row.
+            entity = self._whole_row(state, episode.custom_status)
+        else:
+            entity = self._row(state, episode.events, episode.custom_status, appended.urls)
         finished = state.completed
 
         def after() -> None:
@@ -431,8 +435,8 @@ class Session:
                 if isinstance(event, TaskScheduled):
                     surplus = True
                     self._await(item.outgoing.message.target, event.event_id)
-                elif isinstance(event, ExecutionStarted) and event.parent is not None and is_answered(event):
-                    self._await(event.parent.instance, event.parent.task_schedule_id)
+                elif isinstance(event, ExecutionStarted) and (parent := answered_parent(event)) is not None:
+                    self._await(parent.instance, parent.task_schedule_id)
                 elif isinstance(event, EventRaised) and not is_entity(self.instance_id):
                     request = request_to(item.outgoing.message.target.instance_id, event.name, event.input)
                     if isinstance(request, RequestMessage) and not request.is_signal:

@@ -284,13 +284,13 @@ class Sessions:
 
     async def is_ahead_of_time(self, delivery: Delivery, event: ExecutionStarted) -> bool:
         """A scheduled start that came to the end of a hop before its time is sent on (task-hub 3.7)."""
-        due = hop(event.scheduled_start_time, self.hub.now())
-        if due is None or due <= self.hub.now():
+        now, due = self.hub.now(), event.scheduled_start_time
+        if due is None or due <= now:
             return False
         await self.hub.messages.send(
             delivery.message,
             sender=delivery.held.data.sender,
-            delay=seconds_until(due, self.hub.now()),
+            delay=seconds_until(hop(due, now), now),
             explicit_delay=True,
         )
         await self.leases.delete(delivery.held)

@@ -61,9 +61,10 @@ async def memory_rate() -> float:
 def scheduler_rate() -> float:
     """Operations per second of the entity scheduler alone: one batch of 5,000 messages."""
     from benchmarks.app import app
-    from durable_core.core.entities import EntityRules, run_batch
+    from durable_core.core.entities import run_batch
     from durable_core.core.entity_messages import RequestMessage
     from durable_core.core.entity_receipts import Receipts
+    from durable_core.core.entity_rules import EntityRules
     from durable_core.core.history import EventRaised
     from durable_core.core.state import RuntimeState
 

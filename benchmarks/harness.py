@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from random import Random
 
 from benchmarks.app import app
-from durable_core.client import TaskHubClient
 from durable_core.core import ticks
 from durable_core.core.history import ExecutionCompleted
 from durable_core.storage import azurite
@@ -20,6 +19,7 @@ from durable_core.storage.memory import MemoryStorage
 from durable_core.storage.settings import ConnectionSettings
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
+from durable_core.text_client import TextClient
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.lease_thread import LeaseThread
 from durable_core.worker.message_leases import MessageLeases
@@ -37,7 +37,7 @@ class Bench:
     """
 
     worker: TaskHubWorker
-    client: TaskHubClient
+    client: TextClient
     calls: CallCounter
     lease_calls: list[CallCounter]
 
@@ -112,7 +112,7 @@ async def _running(
     await worker.start()
     while not all(worker.sessions.owns_partition(index) for index in range(names.partition_count)):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
-    yield Bench(worker, TaskHubClient(hub, random=random, worker=worker), account.calls, opened)
+    yield Bench(worker, TextClient(hub, random=random, worker=worker), account.calls, opened)
     await worker.stop()
 
 

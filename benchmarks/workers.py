@@ -13,13 +13,13 @@ from typing import Any
 
 from benchmarks.app import app
 from benchmarks.harness import fresh_azurite
-from durable_core.client import TaskHubClient
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import ConnectionSettings
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitions import read_partition
+from durable_core.text_client import TextClient
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.lease_thread import LeaseThread
 from durable_core.worker.message_leases import MessageLeases
@@ -126,7 +126,7 @@ async def _work(settings: ConnectionSettings, pipe: Connection) -> None:
         random=random,
     )
     await worker.start()
-    client = TaskHubClient(hub, random=random, worker=worker)
+    client = TextClient(hub, random=random, worker=worker)
     while True:
         order: Any = await asyncio.to_thread(pipe.recv)
         name, input, count = order

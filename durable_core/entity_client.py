@@ -37,7 +37,7 @@ class CleanResult:
 
 
 class EntityClient:
-    """The entity side of ``TaskHubClient``; all values are JSON text, times are ticks.
+    """The entity side of ``TextClient``; all values are JSON text, times are ticks.
 
     Args:
         send: puts a message, with a due time if it is delayed.

@@ -13,13 +13,13 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from durable_core.cli.connection import open_hub
-from durable_core.client import TaskHubClient
 from durable_core.core import ticks
 from durable_core.core.history import EVENT_TYPES, HistoryEvent, OrchestrationStatus
 from durable_core.errors import InstanceExistsError, InstanceNotFoundError, InvalidOperationError
 from durable_core.taskhub.instance_query import InstanceFilter
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.taskhub.status_history import parsed
+from durable_core.text_client import TextClient
 
 T = TypeVar("T")
 
@@ -49,7 +49,7 @@ def list_instances(
     """List instances by id."""
     wanted = _filter(status, created_from, created_to, prefix)
 
-    async def work(client: TaskHubClient) -> list[InstanceStatus]:
+    async def work(client: TextClient) -> list[InstanceStatus]:
         found: list[InstanceStatus] = []
         async for item in client.all_instances(wanted, with_payloads=as_json):
             found.append(item)
@@ -167,7 +167,7 @@ def purge(
     if not yes:
         typer.confirm("Delete every finished instance that fits, for good?", abort=True)
 
-    async def work(client: TaskHubClient) -> int:
+    async def work(client: TextClient) -> int:
         deleted = 0
         while True:
             result = await client.purge_many(wanted, within=2.0)
@@ -187,7 +187,7 @@ def wait(
 ) -> None:
     """Wait for the end of an instance. Exit code 0: completed, 1: ended otherwise, 124: still running."""
 
-    async def work(client: TaskHubClient) -> InstanceStatus:
+    async def work(client: TextClient) -> InstanceStatus:
         await _existing(client, instance_id)
         status = await client.wait_for_completion(instance_id, timeout=timeout)
         return status or await _existing(client, instance_id)
@@ -204,7 +204,7 @@ def wait(
 def history(instance_id: Id, script_root: Root = Path(), as_json: Json = False) -> None:
     """Draw what an instance has done, one line an event."""
 
-    async def work(client: TaskHubClient) -> tuple[InstanceStatus, list[HistoryEvent]]:
+    async def work(client: TextClient) -> tuple[InstanceStatus, list[HistoryEvent]]:
         return await _existing(client, instance_id), list(await client.get_history(instance_id))
 
     status, events = _run(script_root, work)
@@ -221,15 +221,13 @@ def history(instance_id: Id, script_root: Root = Path(), as_json: Json = False) 
 
 
 @asynccontextmanager
-async def open_client(root: Path) -> AsyncIterator[TaskHubClient]:
+async def open_client(root: Path) -> AsyncIterator[TextClient]:
     """A client of the app's hub, in a process without a worker."""
     async with open_hub(root) as (hub, options):
-        yield TaskHubClient(
-            hub, random=Random(), replaceable=options.replaceable, default_version=options.default_version
-        )
+        yield TextClient(hub, random=Random(), replaceable=options.replaceable, default_version=options.default_version)
 
 
-def _run(root: Path, work: Callable[[TaskHubClient], Awaitable[T]]) -> T:
+def _run(root: Path, work: Callable[[TextClient], Awaitable[T]]) -> T:
     async def run() -> T:
         async with open_client(root) as client:
             return await work(client)
@@ -243,7 +241,7 @@ def _run(root: Path, work: Callable[[TaskHubClient], Awaitable[T]]) -> T:
         raise typer.BadParameter(str(error)) from None
 
 
-async def _existing(client: TaskHubClient, instance_id: str) -> InstanceStatus:
+async def _existing(client: TextClient, instance_id: str) -> InstanceStatus:
     status = await client.get_status(instance_id)
     if status is None:
         raise InstanceNotFoundError(f"No instance with ID '{instance_id}' was found.")

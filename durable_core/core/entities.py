@@ -27,6 +27,7 @@ from durable_core.core.entity_messages import (
     scheduled_name,
 )
 from durable_core.core.entity_receipts import Receipts
+from durable_core.core.entity_rules import EntityRules
 from durable_core.core.entity_sorter import SEEN
 from durable_core.core.entity_state import EntityStatus, SchedulerState
 from durable_core.core.episode import Episode, Outgoing
@@ -53,23 +54,6 @@ _MOST_KEPT = 12_000
 _FRAME = 100
 _LOST_CONTINUE = 10 * PER_SECOND
 """A suspended entity goes on by itself after this time: its ``continue`` message was lost (semantics 9.5)."""
-
-
-@dataclass(frozen=True, slots=True)
-class EntityRules:
-    """What a worker's settings say about entities; times in ticks.
-
-    Attributes:
-        reorder_window: for messages of one sender (``entityMessageReorderWindowInMinutes``), 0 switches order off.
-        batch_limit: operations per batch (``maxEntityOperationBatchSize``).
-        rolls_back: undo state and messages of an operation that fails (``rollbackEntityOperationsOnExceptions``).
-        longest_delay: the furthest that a message is delayed at once; what is due later is sent again.
-    """
-
-    reorder_window: int = 30 * 60 * PER_SECOND
-    batch_limit: int = 5000
-    rolls_back: bool = True
-    longest_delay: int = 6 * 86_400 * PER_SECOND
 
 
 @dataclass(frozen=True, slots=True)

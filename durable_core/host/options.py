@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from durable_core.core.entities import EntityRules
+from durable_core.core.entity_rules import EntityRules
 from durable_core.core.history import LIVE, OrchestrationStatus
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import ConfigurationError

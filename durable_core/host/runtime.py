@@ -12,7 +12,6 @@ from concurrent.futures import Future
 from random import Random
 from typing import Any, TypeVar
 
-from durable_core.client import TaskHubClient
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.history import HistoryEvent
 from durable_core.entity_client import CleanResult
@@ -25,6 +24,7 @@ from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRe
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.instance_query import InstanceFilter, InstancePage, PurgeResult
 from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.text_client import TextClient
 from durable_core.worker.functions import Functions
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.lease_thread import LeaseThread
@@ -69,7 +69,7 @@ class WorkerRuntime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining: asyncio.Event | None = None
         self._stopping: asyncio.Event | None = None
-        self._client: TaskHubClient | None = None
+        self._client: TextClient | None = None
         self._ready: Future[None] = Future()
         self._ended: Future[None] = Future()
         self.client = ThreadedClient(self)
@@ -96,7 +96,7 @@ class WorkerRuntime:
         if self._thread is not None:
             await asyncio.wrap_future(self._ended)
 
-    async def call(self, work: Callable[[TaskHubClient], Coroutine[Any, Any, T]]) -> T:
+    async def call(self, work: Callable[[TextClient], Coroutine[Any, Any, T]]) -> T:
         """Run a client operation on the worker's loop, as soon as the worker is connected."""
         await asyncio.shield(asyncio.wrap_future(self._ready))
         assert self._loop is not None and self._client is not None
@@ -138,7 +138,7 @@ class WorkerRuntime:
     def _open(self) -> StorageAccount:
         return open_account(self._connection)
 
-    def _build(self, account: StorageAccount, identity: WorkerIdentity) -> tuple[TaskHubWorker, TaskHubClient]:
+    def _build(self, account: StorageAccount, identity: WorkerIdentity) -> tuple[TaskHubWorker, TextClient]:
         settings, names, random = self._options.worker, self._options.names, Random()
         hub = TaskHub(account, names, random, self._options.management)
         leases = MessageLeases(
@@ -167,7 +167,7 @@ class WorkerRuntime:
             user_code=ThreadedUserCode(threads, self._user_loop),
             random=random,
         )
-        client = TaskHubClient(
+        client = TextClient(
             hub,
             random=random,
             worker=worker,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from durable_core.core.entities import EntityRules
+from durable_core.core.entity_rules import EntityRules
 from durable_core.core.versioning import Versioning
 
 

@@ -16,13 +16,13 @@ from random import Random
 
 import pytest
 
-from durable_core.client import TaskHubClient
 from durable_core.core.history import LIVE, OrchestrationStatus
 from durable_core.errors import StorageError
 from durable_core.storage.azure import open_account
 from durable_core.storage.azurite import Azurite
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
+from durable_core.text_client import TextClient
 from tests.chaos.process import WorkerArguments, spawn
 from tests.chaos.programs import Program, draw
 
@@ -45,7 +45,7 @@ class Chaos:
 
     azurite: Azurite
     hub: TaskHub
-    client: TaskHubClient
+    client: TextClient
     folder: Path
     random: Random
     workers: list[BaseProcess] = field(default_factory=list)
@@ -98,7 +98,7 @@ async def test_workers_killed_at_random_lose_and_double_nothing(azurite: Azurite
     random = Random(SEED)
     account = open_account(azurite.settings)
     hub = TaskHub(account, HubNames(f"Chaos{random.getrandbits(32):08x}"), Random(random.random()))
-    chaos = Chaos(azurite, hub, TaskHubClient(hub, random=Random(random.random())), tmp_path, random)
+    chaos = Chaos(azurite, hub, TextClient(hub, random=Random(random.random())), tmp_path, random)
     await hub.create()
     try:
         for slot in range(WORKERS):

@@ -15,11 +15,11 @@ import pytest
 from typer.testing import CliRunner
 
 from durable_core.cli.instances import app
-from durable_core.client import TaskHubClient
 from durable_core.storage.azure import open_account
 from durable_core.storage.azurite import Azurite
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
+from durable_core.text_client import TextClient
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.settings import WorkerSettings
 from durable_core.worker.user_code import InlineUserCode
@@ -45,7 +45,7 @@ async def work(azurite: Azurite, *starts: tuple[str, str, str | None], seconds: 
         random=Random(),
     )
     await worker.start()
-    client = TaskHubClient(hub, random=Random(), worker=worker)
+    client = TextClient(hub, random=Random(), worker=worker)
     for name, instance_id, input in starts:
         await client.start_new(name, instance_id=instance_id, input=input)
     deadline = time.monotonic() + seconds

@@ -9,7 +9,6 @@ from typing import Any
 
 from durable_core.core.entities import (
     Entity,
-    EntityRules,
     EntitySignal,
     EntityStart,
     Operation,
@@ -19,6 +18,7 @@ from durable_core.core.entities import (
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.entity_messages import RequestMessage, ResponseMessage
 from durable_core.core.entity_receipts import Receipts
+from durable_core.core.entity_rules import EntityRules
 from durable_core.core.entity_state import SchedulerState
 from durable_core.core.episode import Episode, Outgoing
 from durable_core.core.history import EventRaised

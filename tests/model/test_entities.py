@@ -13,8 +13,9 @@ from unittest.mock import AsyncMock, Mock, create_autospec
 import pytest
 
 import durable_core as df
-from durable_core.core.entities import Entity, EntityRules, EntitySignal, EntityStart, Operation, Outcome
+from durable_core.core.entities import Entity, EntitySignal, EntityStart, Operation, Outcome
 from durable_core.core.entity_ids import EntityId as CoreEntityId
+from durable_core.core.entity_rules import EntityRules
 from durable_core.core.history import OrchestrationStatus
 from durable_core.host.options import durable_options
 from durable_core.model.entities import entity_of

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from durable_core.client import TaskHubClient
 from durable_core.core.history import ExecutionCompleted, OrchestrationStatus
 from durable_core.core.replay import OrchestrationRun
 from durable_core.errors import InvalidOperationError, StorageError, UnavailableError
 from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
+from durable_core.text_client import TextClient
 from durable_core.worker.settings import WorkerSettings
 from tests.simulation.programs import FUNCTIONS, Program, random_program
 from tests.worker.world import Process, World
@@ -114,7 +114,7 @@ async def _drive(world: World, random: Random, key: str, program: Program) -> No
         await client.raise_event(key, name, json.dumps(value))
 
 
-async def _pause(client: TaskHubClient, key: str, seconds: float) -> None:
+async def _pause(client: TextClient, key: str, seconds: float) -> None:
     """Suspend an instance for a while, if it is still there to be suspended."""
     try:
         await client.suspend(key, "pause")

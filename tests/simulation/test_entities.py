@@ -11,7 +11,7 @@ from random import Random
 
 import pytest
 
-from durable_core.core.entities import EntityRules
+from durable_core.core.entity_rules import EntityRules
 from durable_core.core.entity_state import SchedulerState
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import StorageError, UnavailableError

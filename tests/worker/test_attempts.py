@@ -330,10 +330,10 @@ async def test_an_orchestrator_that_loops_is_failed_and_the_partition_goes_on() 
         user_code=ThreadedUserCode(2),
         random=Random(1),
     )
-    from durable_core.client import TaskHubClient
+    from durable_core.text_client import TextClient
 
     await worker.start()
-    client = TaskHubClient(hub, random=Random(2), worker=worker)
+    client = TextClient(hub, random=Random(2), worker=worker)
     await client.start_new("endless", instance_id="bad")
     good = await client.start_new("hello5")
     ended = await client.wait_for_completion(good, timeout=20)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from durable_core.client import TaskHubClient
 from durable_core.core.history import ExecutionCompleted
 from durable_core.core.replay import OrchestrationRun, Orchestrator
 from durable_core.core.tasks import TaskBase
@@ -17,6 +16,7 @@ from durable_core.storage.memory import MemoryStorage, StorageCall
 from durable_core.taskhub.hub import PartitionManagement, TaskHub
 from durable_core.taskhub.names import HubNames
 from durable_core.testing.virtual_time import VirtualClock
+from durable_core.text_client import TextClient
 from durable_core.worker.functions import Activity, ActivityBody, ActivityCall, Functions
 from durable_core.worker.leased_ownership import LeasedOwnership
 from durable_core.worker.message_leases import MessageLeases
@@ -93,7 +93,7 @@ class Process:
 
     name: str
     worker: TaskHubWorker
-    client: TaskHubClient
+    client: TextClient
     hub: TaskHub
 
 
@@ -141,11 +141,11 @@ class World:
         )
         await worker.start()
         await asyncio.sleep(1)
-        return Process(name, worker, TaskHubClient(hub, random=random, worker=worker), hub)
+        return Process(name, worker, TextClient(hub, random=random, worker=worker), hub)
 
-    def client(self, name: str = "client") -> TaskHubClient:
+    def client(self, name: str = "client") -> TextClient:
         """A client in a process without a worker."""
-        return TaskHubClient(
+        return TextClient(
             TaskHub(self.storage.account(name), self.names, Random(self.random.getrandbits(32))), random=self.random
         )
 

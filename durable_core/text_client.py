@@ -48,7 +48,7 @@ from durable_core.taskhub.messages import Sent
 from durable_core.taskhub.purging import Purger
 from durable_core.taskhub.rewinding import Rewinder
 
-logger = logging.getLogger("durable_core.client")
+logger = logging.getLogger("durable_core.text_client")
 
 _START_TRIES = 3
 _LARGEST_PAGE = 1000
@@ -77,7 +77,7 @@ class LocalWorker(Protocol):
         """A future of the instance's end."""
 
 
-class TaskHubClient:
+class TextClient:
     """A client of one task hub; all methods belong to the event loop that the hub's storage clients belong to.
 
     Args:

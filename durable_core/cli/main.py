@@ -46,11 +46,18 @@ def start(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 127.0.0.1 if unset.")] = None,
     lenient: Annotated[bool, typer.Option(help="Leave out functions with unsupported bindings.")] = False,
     azurite: Annotated[bool, typer.Option(help="Start Azurite if the app needs it and none runs.")] = True,
+    auth: Annotated[
+        bool | None,
+        typer.Option("--auth/--no-auth", help="Ask for keys; if unset, on every address but a loopback one."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(help="Another name of a host that listens on a loopback address; repeatable.")
+    ] = None,
 ) -> None:
     """Run an app: HTTP and timer functions, orchestrations and activities."""
     from durable_core.host.app_host import HostArguments, run_host
 
-    arguments = HostArguments(script_root, port, host, lenient, azurite)
+    arguments = HostArguments(script_root, port, host, lenient, azurite, auth, allow_host or ())
     try:
         code = asyncio.run(run_host(arguments))
     except KeyboardInterrupt:
@@ -82,6 +89,10 @@ def _add_groups(words: list[str]) -> None:
         from durable_core.cli import poison
 
         app.add_typer(poison.app, name="poison")
+    if wanted in ("keys", "--help"):
+        from durable_core.cli import keys
+
+        app.add_typer(keys.app, name="keys")
     if wanted in ("hub", "--help"):
         from durable_core.cli import hub
 

@@ -7,23 +7,29 @@ import errno
 import logging
 import os
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aiohttp import web
 
 from durable_core.errors import ConfigurationError
+from durable_core.host.access import Access, EverybodyAccess, KeyedAccess, LocalAccess, is_loopback
 from durable_core.host.console import configure_logging, list_functions
+from durable_core.host.cors import Cors, read_cors
 from durable_core.host.indexing import Index, index_functions
 from durable_core.host.invocation import Invoker
+from durable_core.host.keys import HostKeys, KeyRing, KeyStore, host_id
 from durable_core.host.loader import app_functions, load_app
-from durable_core.host.options import durable_options
+from durable_core.host.options import DurableOptions, durable_options
 from durable_core.host.runtime import WorkerRuntime
-from durable_core.host.server import WEBHOOKS, HostServer, large_request
+from durable_core.host.server import WEBHOOKS, HostServer, largest_body, request_factory
 from durable_core.host.settings import apply_local_settings, option, read_host_json, read_local_settings, section
 from durable_core.host.timers import timer_functions
 from durable_core.model.runtime import ClientProvider, LinkSettings, set_client_provider
 from durable_core.storage import azurite
+from durable_core.storage.azure import open_account
+from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import EMULATOR_PORTS, ConnectionSettings, resolve_connection
 from durable_core.worker.functions import Functions
 
@@ -44,6 +50,8 @@ class HostArguments:
         port, address: None leaves the choice to local.settings.json.
         lenient: leave out functions that this host cannot run.
         start_azurite: start an emulator when the app uses one and none runs.
+        auth: requests need keys; None asks for them unless the address is a loopback one.
+        allowed_hosts: names under which a host on a loopback address may be reached, beside the usual ones.
     """
 
     root: Path
@@ -51,6 +59,8 @@ class HostArguments:
     address: str | None = None
     lenient: bool = False
     start_azurite: bool = True
+    auth: bool | None = None
+    allowed_hosts: Sequence[str] = ()
 
 
 async def run_host(arguments: HostArguments) -> int:
@@ -77,6 +87,10 @@ class AppHost:
         self._runner: web.ServerRunner | None = None
         self._timers: list[asyncio.Task[None]] = []
         self._invoker: Invoker | None = None
+        self._keys: KeyRing | None = None
+        self._key_account: StorageAccount | None = None
+        self._first_keys: asyncio.Task[None] | None = None
+        self._links = LinkSettings("")
         self.port = 0
 
     async def start(self) -> None:
@@ -104,14 +118,49 @@ class AppHost:
         prefix = str(_prefix(host)).strip("/")
         # The port may be the system's choice; links take scheme and host from the request that asks for them.
         links = LinkSettings(f"http://localhost:{port}{WEBHOOKS}", options.connection)
-        server = HostServer(index.functions, self._invoker, self._runtime.client, links, prefix, timers)
-        await self._listen(server, address, port)
+        cors = read_cors(local.cors, local.cors_credentials)
+        limit = largest_body(os.environ)
+        access = self._access(address, cors, options, connection)
+        server = HostServer(
+            index.functions,
+            self._invoker,
+            self._runtime.client,
+            links,
+            prefix,
+            timers,
+            access=access,
+            cors=cors,
+            largest_body=limit,
+        )
+        await self._listen(server, address, port, limit)
         base = f"http://localhost:{self.port}"
-        set_client_provider(ClientProvider(self._runtime.client, replace(links, base=f"{base}{WEBHOOKS}")))
+        self._links = replace(links, base=f"{base}{WEBHOOKS}")
+        set_client_provider(ClientProvider(self._runtime.client, self._links))
         self._announce(index, durable, base, prefix)
         await self._await_emulator(emulator)
+        if self._keys is not None:
+            self._first_keys = asyncio.create_task(self._keys.warm_up())
         self._runtime.start()
         self._timers = [asyncio.create_task(timer.run_forever(), name=timer.function.name) for timer in timers]
+
+    def _access(self, address: str, cors: Cors, options: DurableOptions, connection: ConnectionSettings) -> Access:
+        """Open on a loopback address, closed on any other, unless the command line says otherwise."""
+        is_local = is_loopback(address)
+        wants_keys = self._arguments.auth if self._arguments.auth is not None else not is_local
+        if wants_keys:
+            self._key_account = open_account(connection)
+            store = KeyStore(self._key_account.blobs, host_id(os.environ, options.names.hub))
+            self._keys = KeyRing(store.load, self._use_keys)
+            return KeyedAccess(self._keys)
+        if is_local:
+            return LocalAccess(cors, self._arguments.allowed_hosts)
+        logger.warning("The host listens on %s and asks nobody for a key (--no-auth).", address)
+        return EverybodyAccess()
+
+    def _use_keys(self, keys: HostKeys) -> None:
+        """Links of durable clients carry the key from now on."""
+        if self._runtime is not None:
+            set_client_provider(ClientProvider(self._runtime.client, replace(self._links, code=keys.system)))
 
     def _ensure_emulator(self, connection: ConnectionSettings) -> asyncio.Future[azurite.Azurite] | None:
         """Start looking for the emulator while the app is being loaded."""
@@ -137,8 +186,8 @@ class AppHost:
         }.items():
             os.environ.setdefault(name, value)
 
-    async def _listen(self, server: HostServer, address: str, port: int) -> None:
-        self._runner = web.ServerRunner(web.Server(server.handle, request_factory=large_request))
+    async def _listen(self, server: HostServer, address: str, port: int, limit: int) -> None:
+        self._runner = web.ServerRunner(web.Server(server.handle, request_factory=request_factory(limit)))
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, address, port).start()
@@ -200,6 +249,10 @@ class AppHost:
         if self._runtime is not None:
             await self._runtime.stop()
         set_client_provider(None)
+        if self._first_keys is not None:
+            self._first_keys.cancel()
+        if self._key_account is not None:
+            await self._key_account.close()
         if self._runner is not None:
             await self._runner.cleanup()
         if self._azurite is not None:

@@ -31,6 +31,7 @@ class IndexedFunction:
         takes_context: the function has a ``context`` parameter.
         has_return: an output binding takes the return value.
         retry: settings of the ``retry`` decorator, None without one.
+        auth_level: of an HTTP function: ``anonymous``, ``function`` or ``admin``.
     """
 
     name: str
@@ -43,6 +44,7 @@ class IndexedFunction:
     has_return: bool
     route: FunctionRoute | None = None
     retry: dict[str, Any] | None = None
+    auth_level: str = "function"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,4 +179,10 @@ def _indexed(name: str, function: Function) -> IndexedFunction:
         any(binding.name == "$return" for binding in function.get_bindings()),
         route,
         function.get_settings_dict("retry_policy"),
+        _auth_level(properties),
     )
+
+
+def _auth_level(properties: dict[str, Any]) -> str:
+    level = properties.get("authLevel")
+    return str(getattr(level, "value", level) or "function").lower()

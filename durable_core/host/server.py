@@ -1,22 +1,30 @@
-"""The HTTP side of the standalone host (functions-host 6, 14.3)."""
+"""The HTTP side of the standalone host (functions-host 6, 14.3).
+
+``HostServer.answer`` knows no server library: a request in, a response out. ``handle`` is its place in aiohttp.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
 import azure.functions as func
 from aiohttp import web
 from azure.functions._http import HttpRequest as WorkerHttpRequest
+from multidict import CIMultiDict
 
+from durable_core.errors import ConfigurationError, StorageError
+from durable_core.host.access import Access, EverybodyAccess, Level
+from durable_core.host.cors import Cors
 from durable_core.host.indexing import IndexedFunction
 from durable_core.host.invocation import Invoker, http_response
 from durable_core.host.timers import TimerFunction
 from durable_core.http import management
-from durable_core.http.messages import Request
+from durable_core.http.messages import Request, Response, refusal
 from durable_core.model.runtime import HubClient, LinkSettings
 
 logger = logging.getLogger("durable_core.host")
@@ -25,6 +33,9 @@ WEBHOOKS = "/runtime/webhooks/durabletask"
 LARGEST_BODY = 100 * 1024 * 1024
 
 _HOME = b"<!DOCTYPE html><title>durable_core</title><h1>Your functions are running</h1>"
+_NOT_FOUND = Response(404)
+
+ReadBody = Callable[[], Awaitable[bytes]]
 
 
 class HostServer:
@@ -34,6 +45,9 @@ class HostServer:
         links: where management links point.
         prefix: ``extensions.http.routePrefix``, without slashes; may be empty.
         timers: can be fired by hand under ``/admin/functions/{name}``.
+        access: who may ask for what.
+        cors: which pages may read the answers.
+        largest_body: bytes; a request with more is 413.
     """
 
     def __init__(
@@ -44,6 +58,10 @@ class HostServer:
         links: LinkSettings,
         prefix: str,
         timers: Sequence[TimerFunction] = (),
+        *,
+        access: Access | None = None,
+        cors: Cors | None = None,
+        largest_body: int = LARGEST_BODY,
     ) -> None:
         self._routes = [function for function in functions if function.route is not None]
         self._invoker = invoker
@@ -51,76 +69,108 @@ class HostServer:
         self._links = links
         self._prefix = f"/{prefix}/" if prefix else "/"
         self._timers = {timer.function.name.lower(): timer for timer in timers}
+        self._access = access or EverybodyAccess()
+        self._cors = cors or Cors()
+        self._largest_body = largest_body
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises."""
-        try:
-            return await self._answer(request)
-        except web.HTTPException as error:
-            return web.Response(status=error.status)
-        except Exception:  # the server must go on, whatever a request did to it
-            logger.exception("%s %s failed in the host", request.method, request.rel_url)
-            return web.Response(status=500)
+        head = Request(
+            request.method,
+            request.rel_url.raw_path,
+            request.rel_url.raw_query_string,
+            {name.lower(): value for name, value in request.headers.items()},
+            # Without a Host header aiohttp would look the machine's name up.
+            url=f"{request.scheme}://{request.headers.get('Host') or 'localhost'}{request.rel_url}",
+        )
+        answer = await self.answer(head, lambda: self._body(request))
+        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        path = request.rel_url.raw_path
+    async def answer(self, request: Request, read_body: ReadBody) -> Response:
+        """Answer one request, whose path is the whole one; never raises.
+
+        Args:
+            read_body: called at most once, when the request is allowed.
+        """
+        try:
+            preflight = self._cors.preflight(request)
+            answer = preflight or await self._answer(request, read_body)
+        except web.HTTPRequestEntityTooLarge:
+            answer = refusal(413, f"The body of a request must not have more than {self._largest_body} bytes.")
+        except web.HTTPException as error:
+            answer = Response(error.status)
+        except Exception:  # the server must go on, whatever a request did to it
+            logger.exception("%s %s failed in the host", request.method, request.path)
+            answer = Response(500)
+        extra = self._cors.headers(request)
+        return replace(answer, headers=CIMultiDict([*answer.headers.items(), *extra.items()])) if extra else answer
+
+    async def _answer(self, request: Request, read_body: ReadBody) -> Response:
+        work, level = self._target(request, read_body)
+        refused = await self._access.refuse(request, level)
+        return refused or await work()
+
+    def _target(self, request: Request, read_body: ReadBody) -> tuple[Callable[[], Awaitable[Response]], Level]:
+        """What would answer the request, and which key that needs."""
+        path = request.path
         lowered = path.lower()
         if lowered == WEBHOOKS or lowered.startswith(f"{WEBHOOKS}/"):
-            return await self._manage(request, path[len(WEBHOOKS) :])
+            return lambda: self._manage(request, path[len(WEBHOOKS) :], read_body), Level.SYSTEM
         if lowered.startswith("/admin/"):
-            return await self._admin(request, path)
-        if path.startswith(self._prefix) or lowered.startswith(self._prefix.lower()):
+            return lambda: self._admin(request, path), Level.ADMIN
+        if lowered.startswith(self._prefix.lower()):
             below = path[len(self._prefix) :]
             for function in self._routes:
                 assert function.route is not None
                 values = function.route.match(request.method, below)
                 if values is not None:
-                    return await self._invoke(function, request, values)
-        if path == "/" and request.method in ("GET", "HEAD"):
-            return web.Response(body=_HOME, content_type="text/html")
-        return web.Response(status=404)
+                    return self._invocation(function, request, values, read_body), Level(function.auth_level)
+        return lambda: self._page(request), Level.ANONYMOUS
 
-    async def _manage(self, request: web.BaseRequest, path: str) -> web.Response:
-        answer = await management.handle(
-            Request(
-                request.method,
-                path,
-                request.rel_url.raw_query_string,
-                {name.lower(): value for name, value in request.headers.items()},
-                await self._body(request),
-                _url(request),
-            ),
-            self._client,
-            self._links,
-        )
-        return web.Response(status=answer.status, body=answer.body, headers=dict(answer.headers))
+    async def _page(self, request: Request) -> Response:
+        if request.path == "/" and request.method in ("GET", "HEAD"):
+            return Response(200, _HOME, {"Content-Type": "text/html"})
+        return _NOT_FOUND
 
-    async def _admin(self, request: web.BaseRequest, path: str) -> web.Response:
+    async def _manage(self, request: Request, path: str, read_body: ReadBody) -> Response:
+        asked = replace(request, path=path, body=await read_body())
+        try:
+            links = replace(self._links, code=await self._access.code())
+        except (StorageError, ConfigurationError):
+            return refusal(503, "The keys of this host cannot be read at the moment; try again later.")
+        return await management.handle(asked, self._client, links)
+
+    async def _admin(self, request: Request, path: str) -> Response:
         parts = path.strip("/").split("/")
         if request.method == "GET" and parts == ["admin", "host", "status"]:
-            return web.json_response({"state": "Running"})
+            return Response(200, b'{"state": "Running"}', {"Content-Type": "application/json; charset=utf-8"})
         if request.method == "POST" and len(parts) == 3 and parts[1] == "functions":
             timer = self._timers.get(parts[2].lower())
             if timer is not None:
                 await timer.fire()
-                return web.Response(status=202)
-        return web.Response(status=404)
+                return Response(202)
+        return _NOT_FOUND
 
-    async def _invoke(
-        self, function: IndexedFunction, request: web.BaseRequest, values: dict[str, str]
-    ) -> web.Response:
-        argument = http_request(request, values, await self._body(request))
-        try:
-            result = await self._invoker.call(function, argument)
-        except Exception:  # user code may raise anything: 500 with an empty body, the trace in the log
-            logger.exception("Function '%s' failed.", function.name)
-            return web.Response(status=500)
-        response = http_response(function, result)
-        return web.Response(status=500) if response is None else _to_aiohttp(response)
+    def _invocation(
+        self, function: IndexedFunction, request: Request, values: dict[str, str], read_body: ReadBody
+    ) -> Callable[[], Awaitable[Response]]:
+        async def invoke() -> Response:
+            argument = http_request(replace(request, body=await read_body()), values)
+            try:
+                result = await self._invoker.call(function, argument)
+            except Exception:  # user code may raise anything: 500 with an empty body, the trace in the log
+                logger.exception("Function '%s' failed.", function.name)
+                return Response(500)
+            response = http_response(function, result)
+            return Response(500) if response is None else _answered(response)
 
-    @staticmethod
-    async def _body(request: web.BaseRequest) -> bytes:
-        if request.content_length is None and request.can_read_body:
+        return invoke
+
+    async def _body(self, request: web.BaseRequest) -> bytes:
+        length = request.content_length
+        if length is not None and length > self._largest_body:
+            raise web.HTTPRequestEntityTooLarge(max_size=self._largest_body, actual_size=length)
+        if length is None and request.can_read_body:
             logger.info(
                 "%s %s has no Content-Length; the real Functions host would drop its body.",
                 request.method,
@@ -129,39 +179,56 @@ class HostServer:
         return await request.read()
 
 
-def large_request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
-    """A request whose body may be as large as the Functions host allows."""
-    loop = asyncio.get_running_loop()
-    return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=LARGEST_BODY)
+def largest_body(environ: Mapping[str, str]) -> int:
+    """Bytes that a request body may have: the setting of the Functions host, or its 100 MB.
+
+    Raises:
+        ConfigurationError: the setting is no positive number.
+    """
+    text = environ.get("FUNCTIONS_REQUEST_BODY_SIZE_LIMIT")
+    if not text:
+        return LARGEST_BODY
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ConfigurationError(f"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT must be a positive number of bytes, not '{text}'.")
+    return int(text)
 
 
-def http_request(request: web.BaseRequest, values: dict[str, str], body: bytes) -> func.HttpRequest:
+RequestFactory = Callable[[Any, Any, Any, Any, Any], web.BaseRequest]
+
+
+def request_factory(largest_body: int) -> RequestFactory:
+    """Makes aiohttp's requests with a limit for their bodies, in bytes."""
+
+    def make(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
+        loop = asyncio.get_running_loop()
+        return web.BaseRequest(message, payload, protocol, writer, task, loop, client_max_size=largest_body)
+
+    return make
+
+
+def http_request(request: Request, values: dict[str, str]) -> func.HttpRequest:
     """The request object of a function: empty query values dropped, repeated names joined by commas."""
     params: dict[str, str] = {}
-    for name, value in parse_qsl(request.rel_url.raw_query_string, keep_blank_values=False):
+    for name, value in parse_qsl(request.query, keep_blank_values=False):
         params[name] = f"{params[name]},{value}" if name in params else value
     return WorkerHttpRequest(
         method=request.method,
-        url=_url(request),
-        headers={name.lower(): value for name, value in request.headers.items()},
+        url=request.url,
+        headers=request.headers,
         params=params,
         route_params=values,
-        body=body,
+        body=request.body,
     )
 
 
-def _url(request: web.BaseRequest) -> str:
-    return f"{request.scheme}://{request.host}{request.rel_url}"
-
-
-def _to_aiohttp(response: func.HttpResponse) -> web.Response:
-    answer = web.Response(status=response.status_code, body=response.get_body())
+def _answered(response: func.HttpResponse) -> Response:
+    headers: CIMultiDict[str] = CIMultiDict()
     content_type = None
     for name, value in response.headers.items():
         if name.lower() == "content-type":
             content_type = value
         elif name.lower() != "content-length":
-            answer.headers.add(name, value)
+            headers.add(name, value)
     charset = f"; charset={response.charset}" if response.charset else ""
-    answer.headers["Content-Type"] = content_type or f"{response.mimetype}{charset}"
-    return answer
+    headers["Content-Type"] = content_type or f"{response.mimetype}{charset}"
+    return Response(response.status_code, response.get_body(), headers)

@@ -15,11 +15,18 @@ _OVERRIDE = "AzureFunctionsJobHost__"
 
 @dataclass(frozen=True, slots=True)
 class LocalSettings:
-    """What local.settings.json says; empty if there is no such file."""
+    """What local.settings.json says; empty if there is no such file.
+
+    Attributes:
+        cors: origins separated by commas, or ``*``.
+        cors_credentials: whether their requests may carry cookies.
+    """
 
     values: Mapping[str, str] = field(default_factory=dict)
     port: int | None = None
     address: str | None = None
+    cors: str | None = None
+    cors_credentials: bool = False
 
 
 def read_local_settings(root: Path) -> LocalSettings:
@@ -45,7 +52,13 @@ def read_local_settings(root: Path) -> LocalSettings:
         environment[f"ConnectionStrings:{name}"] = value if isinstance(value, str) else str(value["ConnectionString"])
     host = document.get("Host") or {}
     port = host.get("LocalHttpPort")
-    return LocalSettings(environment, int(port) if port is not None else None, host.get("LocalHttpAddress"))
+    return LocalSettings(
+        environment,
+        int(port) if port is not None else None,
+        host.get("LocalHttpAddress"),
+        host.get("CORS"),
+        str(host.get("CORSCredentials", "")).lower() == "true",
+    )
 
 
 def apply_local_settings(settings: LocalSettings, environ: MutableMapping[str, str]) -> list[str]:

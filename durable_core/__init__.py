@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from durable_core.client import TaskHubClient
     from durable_core.core.entity_calls import EntityLock, EntityOperationFailedError
     from durable_core.core.failures import TaskFailedError
     from durable_core.core.tasks import TaskBase, TaskState, TimerTask
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from durable_core.model.retry import RetryOptions, RetryPolicy
     from durable_core.model.status import DurableOrchestrationStatus, OrchestrationRuntimeStatus
     from durable_core.model.sync_client import SyncDurableFunctionsClient
+    from durable_core.orchestration_state import OrchestrationState
 
 __version__ = "0.1.0"
 
@@ -47,11 +49,13 @@ __all__ = [
     "EntityStateResponse",
     "ManagedIdentityTokenSource",
     "OrchestrationRuntimeStatus",
+    "OrchestrationState",
     "RetryOptions",
     "RetryPolicy",
     "SyncDurableFunctionsClient",
     "TaskBase",
     "TaskFailedError",
+    "TaskHubClient",
     "TaskState",
     "TimerTask",
     "TokenSource",
@@ -74,11 +78,13 @@ _HOMES = {
     "EntityStateResponse": "model.entity_methods",
     "ManagedIdentityTokenSource": "model.http_calls",
     "OrchestrationRuntimeStatus": "model.status",
+    "OrchestrationState": "orchestration_state",
     "RetryOptions": "model.retry",
     "RetryPolicy": "model.retry",
     "SyncDurableFunctionsClient": "model.sync_client",
     "TaskBase": "core.tasks",
     "TaskFailedError": "core.failures",
+    "TaskHubClient": "client",
     "TaskState": "core.tasks",
     "TimerTask": "core.tasks",
     "TokenSource": "model.http_calls",

@@ -11,6 +11,10 @@ class ConfigurationError(DurableError):
     """A setting, host.json or local.settings.json cannot be used; the text names it and the way out."""
 
 
+class HubNotFoundError(ConfigurationError):
+    """The storage account holds no task hub of that name."""
+
+
 class UndecodableMessageError(DurableError):
     """A queue message or table row cannot be read as what it should be."""
 

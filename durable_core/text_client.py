@@ -54,6 +54,7 @@ _START_TRIES = 3
 _LARGEST_PAGE = 1000
 _PURGE_PAGE = 100
 _PURGES_AT_ONCE = 10
+_SLOWER = 1.5
 
 
 class LocalWorker(Protocol):
@@ -183,9 +184,13 @@ class TextClient:
         """The instance's row with input, output and custom status; None if there is no such instance."""
         return await self._hub.instances.get(instance_id, with_payloads=True)
 
-    async def get_history(self, instance_id: str) -> Sequence[HistoryEvent]:
-        """All events of the current generation, in order; empty if there is none."""
-        return (await self._hub.history.load(instance_id)).events
+    async def get_history(self, instance_id: str, *, with_payloads: bool = True) -> Sequence[HistoryEvent]:
+        """All events of the current generation, in order; empty if there is none.
+
+        Args:
+            with_payloads: also read values that were too large for their row, which are empty otherwise.
+        """
+        return (await self._hub.history.load(instance_id, with_blobs=with_payloads)).events
 
     async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:
         """Send an external event.
@@ -359,11 +364,16 @@ class TextClient:
         )
 
     async def wait_for_completion(
-        self, instance_id: str, *, timeout: float, poll: float = 1.0
+        self, instance_id: str, *, timeout: float, poll: float = 1.0, longest_poll: float | None = None
     ) -> InstanceStatus | None:
         """Wait until the instance has ended, or ``timeout`` seconds, and return its status then.
 
-        A worker in this process tells at once; otherwise the row is read every ``poll`` seconds.
+        A worker in this process tells at once; otherwise the row is read after pauses.
+
+        Args:
+            timeout: seconds; infinity for ever.
+            poll: seconds of the first pause.
+            longest_poll: seconds up to which each pause is half as long again as the one before; None keeps ``poll``.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -379,6 +389,7 @@ class TextClient:
                     await asyncio.sleep(pause)
                 else:
                     await asyncio.wait([watched], timeout=pause)
+                poll = max(poll, min(poll * _SLOWER, longest_poll or poll))
         finally:
             if watched is not None:
                 watched.cancel()

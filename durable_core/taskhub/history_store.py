@@ -82,8 +82,12 @@ class HistoryStore:
         self._payloads = payloads
         self._now = now
 
-    async def load(self, instance_id: str) -> LoadedHistory:
-        """Read the current generation, overflowed columns included."""
+    async def load(self, instance_id: str, *, with_blobs: bool = True) -> LoadedHistory:
+        """Read the current generation.
+
+        Args:
+            with_blobs: also read overflowed columns, which are empty otherwise.
+        """
         loaded = assemble(await self.rows(instance_id))
         columns: list[Mapping[str, Value]] = [row.values for row in loaded.rows]
         blobs: dict[tuple[int, str], str] = {}
@@ -92,7 +96,7 @@ class HistoryStore:
                 for name in BLOB_COLUMNS.intersection(values):
                     if values[name]:
                         blobs[position, name.removesuffix(BLOB_NAME)] = str(values[name])
-        if blobs:
+        if blobs and with_blobs:
             texts = await asyncio.gather(*(self._payloads.get(name) for name in blobs.values()))
             for (position, column), text in zip(blobs, texts, strict=True):
                 columns[position] = {**columns[position], column: text}

@@ -17,7 +17,7 @@ from random import Random
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import NotFoundError
 from durable_core.storage.base import QueueStore, StorageAccount
-from durable_core.taskhub.blob_leases import read_partition_count
+from durable_core.taskhub.existing import partitions_of
 from durable_core.taskhub.names import HubNames
 
 SAMPLES = 5
@@ -78,25 +78,9 @@ async def sample(account: StorageAccount, names: HubNames) -> HubSample:
     Raises:
         StorageError: storage could not be read.
     """
-    queues = await _control_queues(account, names)
+    queues = await partitions_of(account, names) or names.control_queues
     found = await asyncio.gather(*(_look(account, queue) for queue in (names.work_items, *queues)))
     return HubSample(account.clock.now(), found[0], tuple(found[1:]))
-
-
-async def _control_queues(account: StorageAccount, names: HubNames) -> Sequence[str]:
-    """As the Partitions table or the blob manager's document has them, else as configured."""
-    queues: list[str] = []
-    continuation: str | None = None
-    try:
-        while True:
-            page = await account.tables.query(names.partitions, select=["RowKey"], continuation=continuation)
-            queues += [str(row.values["RowKey"]) for row in page.rows]
-            continuation = page.continuation
-            if continuation is None:
-                return queues or names.control_queues
-    except NotFoundError:
-        count = await read_partition_count(account.blobs, names) or names.partition_count
-        return [names.control_queue(index) for index in range(count)]
 
 
 async def _look(account: StorageAccount, queue: str) -> QueueSample:

@@ -97,7 +97,7 @@ def value_as(value: Any, kind: type[T], what: str) -> T:
     if isinstance(value, kind) and not (isinstance(value, bool) and kind is int):
         return value
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return kind(value)
+        return cast(T, float(value))
     from_json = getattr(kind, "from_json", None)
     if from_json is not None:
         made: T = from_json(value)

@@ -131,6 +131,7 @@ class AppHost:
             access=access,
             cors=cors,
             largest_body=limit,
+            hubs=self._runtime.hubs,
         )
         await self._listen(server, address, port, limit)
         base = f"http://localhost:{self.port}"

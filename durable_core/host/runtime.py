@@ -7,23 +7,19 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from random import Random
 from typing import Any, TypeVar
 
-from durable_core.core.entity_ids import EntityId
-from durable_core.core.history import HistoryEvent
-from durable_core.entity_client import CleanResult
-from durable_core.errors import ConfigurationError, StorageError
+from durable_core.errors import ConfigurationError, StorageError, UnavailableError
 from durable_core.host.options import DurableOptions
+from durable_core.host.other_hubs import OtherHubs, ReachableHubs
+from durable_core.host.threaded_client import ThreadedClient
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import ConnectionSettings
-from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.hub import TaskHub
-from durable_core.taskhub.instance_query import InstanceFilter, InstancePage, PurgeResult
-from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.text_client import TextClient
 from durable_core.worker.functions import Functions
 from durable_core.worker.identity import WorkerIdentity
@@ -72,7 +68,10 @@ class WorkerRuntime:
         self._client: TextClient | None = None
         self._ready: Future[None] = Future()
         self._ended: Future[None] = Future()
-        self.client = ThreadedClient(self)
+        self.client = ThreadedClient(options.names.hub, self.call)
+        self._worker: TaskHubWorker | None = None
+        self._others = OtherHubs(options)
+        self.hubs = ReachableHubs(self, self._others, options, functions, environ)
 
     @property
     def task_hub(self) -> str:
@@ -97,10 +96,32 @@ class WorkerRuntime:
             await asyncio.wrap_future(self._ended)
 
     async def call(self, work: Callable[[TextClient], Coroutine[Any, Any, T]]) -> T:
-        """Run a client operation on the worker's loop, as soon as the worker is connected."""
-        await asyncio.shield(asyncio.wrap_future(self._ready))
-        assert self._loop is not None and self._client is not None
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(self._client), self._loop))
+        """Run a client operation on the worker's loop, as soon as the worker is connected.
+
+        Raises:
+            UnavailableError: it is not connected within half a minute.
+        """
+        return await self.on_loop(lambda: work(self._connected()))
+
+    async def on_loop(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """The same for work that does not need the worker's own client."""
+        try:
+            await asyncio.wait_for(asyncio.shield(asyncio.wrap_future(self._ready)), _LONGEST_PAUSE)
+        except asyncio.TimeoutError:
+            raise UnavailableError(
+                f"Task hub '{self.task_hub}' cannot be reached: its storage account has not answered yet."
+            ) from None
+        assert self._loop is not None
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
+
+    def _connected(self) -> TextClient:
+        assert self._client is not None
+        return self._client
+
+    async def make_primary(self) -> bool:
+        """Have this app's workers serve the hub instead of another app's; False if the app lease is not used."""
+        worker = self._worker
+        return await self.on_loop(worker.make_primary) if worker is not None else False
 
     def _run(self) -> None:
         failure = ConfigurationError("The task hub worker is not running.")
@@ -125,7 +146,7 @@ class WorkerRuntime:
         worker, client = self._build(account, identity)
         try:
             if await self._connect(worker):
-                self._client = client
+                self._client, self._worker = client, worker
                 self._ready.set_result(None)
                 logger.info("Task hub '%s': worker %s is running.", self.task_hub, identity.id)
                 await self._draining.wait()
@@ -133,6 +154,7 @@ class WorkerRuntime:
                 await self._stopping.wait()
         finally:
             identity.close()
+            await self._others.close()
             await account.close()
 
     def _open(self) -> StorageAccount:
@@ -202,102 +224,3 @@ class WorkerRuntime:
             else:
                 return True
         return False
-
-
-class ThreadedClient:
-    """A ``HubClient`` for the host's loop: every operation runs on the worker's."""
-
-    def __init__(self, runtime: WorkerRuntime) -> None:
-        self._runtime = runtime
-
-    @property
-    def task_hub(self) -> str:
-        return self._runtime.task_hub
-
-    async def start_new(
-        self, name: str, *, input: str | None = None, instance_id: str | None = None, version: str | None = None
-    ) -> str:
-        return await self._runtime.call(
-            lambda client: client.start_new(name, input=input, instance_id=instance_id, version=version)
-        )
-
-    async def get_status(self, instance_id: str) -> InstanceStatus | None:
-        return await self._runtime.call(lambda client: client.get_status(instance_id))
-
-    async def get_history(self, instance_id: str) -> Sequence[HistoryEvent]:
-        return await self._runtime.call(lambda client: client.get_history(instance_id))
-
-    async def raise_event(self, instance_id: str, name: str, data: str | None) -> None:
-        await self._runtime.call(lambda client: client.raise_event(instance_id, name, data))
-
-    async def terminate(self, instance_id: str, reason: str | None) -> None:
-        await self._runtime.call(lambda client: client.terminate(instance_id, reason))
-
-    async def suspend(self, instance_id: str, reason: str | None) -> None:
-        await self._runtime.call(lambda client: client.suspend(instance_id, reason))
-
-    async def resume(self, instance_id: str, reason: str | None) -> None:
-        await self._runtime.call(lambda client: client.resume(instance_id, reason))
-
-    async def list_instances(
-        self,
-        wanted: InstanceFilter | None = None,
-        *,
-        top: int | None = None,
-        continuation: str | None = None,
-        with_payloads: bool = True,
-    ) -> InstancePage:
-        return await self._runtime.call(
-            lambda client: client.list_instances(
-                wanted, top=top, continuation=continuation, with_payloads=with_payloads
-            )
-        )
-
-    async def purge(self, instance_id: str) -> PurgeResult:
-        return await self._runtime.call(lambda client: client.purge(instance_id))
-
-    async def purge_many(self, wanted: InstanceFilter, *, within: float = 100.0) -> PurgeResult:
-        return await self._runtime.call(lambda client: client.purge_many(wanted, within=within))
-
-    async def rewind(self, instance_id: str, reason: str | None) -> None:
-        await self._runtime.call(lambda client: client.rewind(instance_id, reason))
-
-    async def restart(self, instance_id: str, *, restart_with_new_instance_id: bool = True) -> str:
-        return await self._runtime.call(
-            lambda client: client.restart(instance_id, restart_with_new_instance_id=restart_with_new_instance_id)
-        )
-
-    async def read_entity(self, entity_id: EntityId) -> EntityRecord | None:
-        return await self._runtime.call(lambda client: client.read_entity(entity_id))
-
-    async def signal_entity(
-        self, entity_id: EntityId, operation: str, input: str | None = None, *, due: int | None = None
-    ) -> None:
-        await self._runtime.call(lambda client: client.signal_entity(entity_id, operation, input, due=due))
-
-    async def list_entities(
-        self, wanted: EntityFilter | None = None, *, top: int | None = None, continuation: str | None = None
-    ) -> EntityPage:
-        return await self._runtime.call(lambda client: client.list_entities(wanted, top=top, continuation=continuation))
-
-    async def clean_entities(
-        self,
-        *,
-        remove_empty_entities: bool = True,
-        release_orphaned_locks: bool = True,
-        continuation: str | None = None,
-    ) -> CleanResult:
-        return await self._runtime.call(
-            lambda client: client.clean_entities(
-                remove_empty_entities=remove_empty_entities,
-                release_orphaned_locks=release_orphaned_locks,
-                continuation=continuation,
-            )
-        )
-
-    async def wait_for_completion(
-        self, instance_id: str, *, timeout: float, poll: float = 1.0
-    ) -> InstanceStatus | None:
-        return await self._runtime.call(
-            lambda client: client.wait_for_completion(instance_id, timeout=timeout, poll=poll)
-        )

@@ -24,6 +24,7 @@ from durable_core.host.indexing import IndexedFunction
 from durable_core.host.invocation import Invoker, http_response
 from durable_core.host.timers import TimerFunction
 from durable_core.http import management
+from durable_core.http.hubs import Hubs
 from durable_core.http.messages import Request, Response, refusal
 from durable_core.model.runtime import HubClient, LinkSettings
 
@@ -48,6 +49,7 @@ class HostServer:
         access: who may ask for what.
         cors: which pages may read the answers.
         largest_body: bytes; a request with more is 413.
+        hubs: further task hubs that the management API can reach.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class HostServer:
         access: Access | None = None,
         cors: Cors | None = None,
         largest_body: int = LARGEST_BODY,
+        hubs: Hubs | None = None,
     ) -> None:
         self._routes = [function for function in functions if function.route is not None]
         self._invoker = invoker
@@ -72,6 +75,7 @@ class HostServer:
         self._access = access or EverybodyAccess()
         self._cors = cors or Cors()
         self._largest_body = largest_body
+        self._hubs = hubs
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises."""
@@ -138,7 +142,7 @@ class HostServer:
             links = replace(self._links, code=await self._access.code())
         except (StorageError, ConfigurationError):
             return refusal(503, "The keys of this host cannot be read at the moment; try again later.")
-        return await management.handle(asked, self._client, links)
+        return await management.handle(asked, self._client, links, self._hubs)
 
     async def _admin(self, request: Request, path: str) -> Response:
         parts = path.strip("/").split("/")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from durable_core.errors import InvalidRequestError
+from durable_core.http.hubs import Hubs
 from durable_core.http.messages import Query, Request, Response, json_response
 from durable_core.model.links import management_links, seen_from
 from durable_core.model.runtime import HubClient, LinkSettings
@@ -13,7 +15,7 @@ from durable_core.taskhub.instance_table import InstanceStatus
 NOT_FOUND = Response(404)
 ACCEPTED = Response(202)
 GONE = Response(410)
-_CHECK_STATUS = (
+CHECK_STATUS = (
     "id",
     "statusQueryGetUri",
     "sendEventPostUri",
@@ -30,12 +32,22 @@ CONTINUATION = "x-ms-continuation-token"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request on its route; ``values`` holds the decoded segments of the path."""
+    """One request on its route.
+
+    Attributes:
+        client: of the hub that the request names, or the app's own.
+        values: the decoded segments of the path.
+        task_hub: its name as the request has it.
+        is_own: it is the hub that this app serves.
+    """
 
     request: Request
     client: HubClient
     links: LinkSettings
     values: Mapping[str, str]
+    hubs: Hubs
+    task_hub: str
+    is_own: bool
 
     @property
     def query(self) -> Query:
@@ -50,9 +62,12 @@ class Call:
         instance_id = self.values["instanceId"]
         if not may_exist(instance_id):
             return None
-        status = await self.client.get_status(instance_id)
-        if status is None and "+" in instance_id:
-            status = await self.client.get_status(instance_id.replace("+", " "))
+        try:
+            status = await self.client.get_status(instance_id)
+            if status is None and "+" in instance_id:
+                status = await self.client.get_status(instance_id.replace("+", " "))
+        except InvalidRequestError:  # storage could not hold such a key
+            return None
         return status
 
 
@@ -66,6 +81,6 @@ def may_exist(instance_id: str) -> bool:
 
 def check_status(call: Call, instance_id: str) -> Response:
     """The 202 answer with the links of an instance (http-and-protocol 1.7)."""
-    links = management_links(seen_from(call.links, call.request.url), call.client.task_hub, instance_id)
-    document = {name: links[name] for name in _CHECK_STATUS}
+    links = management_links(seen_from(call.links, call.request.url), call.task_hub, instance_id)
+    document = {name: links[name] for name in CHECK_STATUS}
     return json_response(202, document, {"Location": links["statusQueryGetUri"], "Retry-After": _RETRY_AFTER})

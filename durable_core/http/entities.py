@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import Any
 
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId
-from durable_core.http.calls import ACCEPTED, CONTINUATION, NOT_FOUND, Call
-from durable_core.http.instances import read_token, write_token
+from durable_core.http.calls import ACCEPTED, NOT_FOUND, Call
+from durable_core.http.content import json_text
+from durable_core.http.instances import FIRST_PAGE, page_response, read_token
 from durable_core.http.messages import Response, json_response, refusal
 from durable_core.taskhub.entity_store import EntityFilter, EntityRecord
 from durable_core.taskhub.status_history import parsed
@@ -43,17 +45,31 @@ async def _send(call: Call, operation: str) -> Response:
         entity_id = EntityId(call.values["entityName"], call.values.get("entityKey", ""))
     except ValueError as error:
         return refusal(400, f"Invalid entity id: {error}")
+    known = call.hubs.entity_names() if call.is_own else None
+    if known is not None and entity_id.name.lower() not in {name.lower() for name in known}:
+        return refusal(400, _unknown(call.values["entityName"], known))
     text: str | None = None
     if call.request.body:
         kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
         try:
-            content = call.request.body.decode()
-            value: Any = json.loads(content) if kind == "application/json" else content
+            content = call.request.body
+            text = json_text(content if kind == "application/json" else json.dumps(content.decode()))
+        except UnicodeDecodeError:
+            return refusal(400, "The body must be text in UTF-8.")
         except ValueError as error:
             return refusal(400, f"Could not parse JSON content: {error}")
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     await call.client.signal_entity(entity_id, operation, text)
     return ACCEPTED
+
+
+def _unknown(name: str, known: Collection[str]) -> str:
+    names = ", ".join(f"'{name}'" for name in sorted(known))
+    which = (
+        f"The following are the known entity functions: {names}."
+        if known
+        else "No entity functions are currently registered!"
+    )
+    return f"The function '{name}' doesn't exist, is disabled, or is not an entity function. Additional info: {which}"
 
 
 async def list_all(call: Call) -> Response:
@@ -69,10 +85,10 @@ async def list_all(call: Call) -> Response:
     )
     token = read_token(call)
     if top == 0:
-        return json_response(200, [], {CONTINUATION: write_token(token)})
+        return page_response([], token or FIRST_PAGE)
     page = await call.client.list_entities(wanted, top=min(top, 1000), continuation=token)
     documents = [_document(record, with_state) for record in page.entities]
-    return json_response(200, documents, {CONTINUATION: write_token(page.continuation)})
+    return page_response(documents, page.continuation)
 
 
 def _document(record: EntityRecord, with_state: bool) -> dict[str, Any]:

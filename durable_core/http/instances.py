@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from durable_core.errors import InstanceNotFoundError, InvalidOperationError
 from durable_core.http.calls import ACCEPTED, CONTINUATION, GONE, NOT_FOUND, Call, Handler
+from durable_core.http.content import json_text
 from durable_core.http.messages import Response, json_response, refusal
 from durable_core.http.status import status_document, status_response
 from durable_core.model.runtime import HubClient
@@ -16,6 +17,8 @@ from durable_core.taskhub.instance_query import InstanceFilter
 
 _JSON_TYPE = re.compile(r"\s*application/json\s*(;.*)?", re.IGNORECASE)
 _TOP = 100
+FIRST_PAGE = "first"
+"""The place of a page of no entries: the beginning of the list."""
 
 
 async def show(call: Call) -> Response:
@@ -48,11 +51,11 @@ async def list_all(call: Call) -> Response:
     )
     token = read_token(call)
     if top == 0:
-        return json_response(200, [], {CONTINUATION: write_token(token)})
+        return page_response([], token or FIRST_PAGE)
     page = await call.client.list_instances(wanted, top=min(top, 1000), continuation=token)
     show_input = query.flag("showInput", True)
     documents = [status_document(status, show_input=show_input) for status in page.instances]
-    return json_response(200, documents, {CONTINUATION: write_token(page.continuation)})
+    return page_response(documents, page.continuation)
 
 
 def read_token(call: Call) -> str | None:
@@ -65,14 +68,17 @@ def read_token(call: Call) -> str | None:
     if not header:
         return None
     try:
-        return urlsafe_b64decode(header.encode("ascii")).decode()
+        token = b64decode(header.encode("ascii"), b"-_", validate=True).decode()
     except ValueError as error:
         raise ValueError(f"the header {CONTINUATION} must be the one of an earlier answer, or be left out") from error
+    return None if token == FIRST_PAGE else token
 
 
-def write_token(continuation: str | None) -> str:
-    """A continuation as a header may carry it; empty behind the last page."""
-    return "" if continuation is None else urlsafe_b64encode(continuation.encode()).decode()
+def page_response(documents: list[Any], continuation: str | None) -> Response:
+    """A page; the header that asks for the next one is absent behind the last."""
+    if continuation is None:
+        return json_response(200, documents)
+    return json_response(200, documents, {CONTINUATION: urlsafe_b64encode(continuation.encode()).decode()})
 
 
 async def purge_one(call: Call) -> Response:
@@ -121,10 +127,9 @@ async def raise_event(call: Call) -> Response:
     if not _JSON_TYPE.fullmatch(call.request.headers.get("content-type", "")):
         return refusal(400, "Only application/json request content is supported")
     try:
-        value = json.loads(call.request.body)
+        data = json_text(call.request.body)
     except ValueError as error:
         return refusal(400, "Invalid JSON content", str(error))
-    data = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         await call.client.raise_event(status.instance_id, call.values["eventName"], data)
     except InstanceNotFoundError:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from durable_core.core.history import OrchestrationStatus
 from durable_core.errors import InstanceExistsError, InstanceNotFoundError
 from durable_core.http.calls import Call, check_status
+from durable_core.http.content import json_text
 from durable_core.http.messages import Response, json_response, refusal
 from durable_core.http.status import status_document, status_response
 from durable_core.taskhub.status_history import parsed
@@ -17,10 +16,9 @@ async def start(call: Call) -> Response:
     text: str | None = None
     if call.request.body:
         try:
-            value = json.loads(call.request.body)
+            text = json_text(call.request.body)
         except ValueError as error:
             return refusal(400, "Invalid JSON content", str(error))
-        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         instance_id = await call.client.start_new(
             call.values["functionName"],
@@ -31,7 +29,7 @@ async def start(call: Call) -> Response:
     except InstanceExistsError as error:
         return refusal(409, str(error))
     except ValueError as error:
-        return refusal(400, str(error))
+        return refusal(400, str(error), str(error))
     return await _answer(call, instance_id)
 
 
@@ -58,7 +56,7 @@ async def _answer(call: Call, instance_id: str) -> Response:
     if timeout is None or interval is None:
         return check_status(call, instance_id)
     if interval > timeout:
-        return refusal(400, "pollingInterval must not be larger than timeout.")
+        return refusal(400, f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}")
     status = await call.client.wait_for_completion(instance_id, timeout=timeout, poll=max(interval, 0.05))
     if status is None or not status.runtime_status.is_finished:
         return check_status(call, instance_id)

@@ -108,9 +108,14 @@ def parsed(text: str | None) -> Any:
     if not text.strip():
         return ""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
         return text
+
+
+def _refuse(constant: str) -> Any:
+    """Python writes NaN and the infinities, which no other reader of JSON takes: the text is shown as it is."""
+    raise ValueError(constant)
 
 
 def _date(value: int | None) -> str | None:

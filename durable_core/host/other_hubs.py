@@ -1,0 +1,159 @@
+"""The other task hubs that requests name: clients of them, opened when they are asked for (http-and-protocol 1.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from dataclasses import replace
+from random import Random
+from typing import Any, Protocol, TypeVar
+
+from durable_core.core.entity_ids import EntityId
+from durable_core.errors import ConfigurationError, NotFoundError
+from durable_core.host.options import DurableOptions
+from durable_core.host.threaded_client import ThreadedClient
+from durable_core.http.hubs import is_same
+from durable_core.model.runtime import HubClient
+from durable_core.storage.azure import open_account
+from durable_core.storage.base import StorageAccount
+from durable_core.storage.settings import ConnectionSettings, resolve_connection
+from durable_core.taskhub.blob_leases import read_partition_count
+from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.names import HubNames
+from durable_core.text_client import TextClient
+from durable_core.worker.functions import Functions
+
+T = TypeVar("T")
+
+Work = Callable[[TextClient], Coroutine[Any, Any, T]]
+
+
+class Runtime(Protocol):
+    """The worker's side of the process."""
+
+    @property
+    def client(self) -> ThreadedClient: ...
+
+    async def on_loop(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T: ...
+
+    async def make_primary(self) -> bool: ...
+
+
+class OtherHubs:
+    """Open accounts, by their settings; belongs to one event loop.
+
+    Args:
+        opener: opens an account.
+    """
+
+    def __init__(
+        self, options: DurableOptions, opener: Callable[[ConnectionSettings], StorageAccount] = open_account
+    ) -> None:
+        self._options = options
+        self._open = opener
+        self._accounts: dict[ConnectionSettings, StorageAccount] = {}
+        self._random = Random()
+
+    async def run(self, settings: ConnectionSettings, names: HubNames, work: Work[T], *, create: bool = False) -> T:
+        """Run a client operation on another hub.
+
+        Args:
+            names: its partition count is used if the hub does not tell its own.
+            create: make the hub if it does not exist.
+        """
+        account = self._accounts.get(settings)
+        if account is None:
+            account = self._accounts[settings] = self._open(settings)
+        count = await _partition_count(account, names)
+        hub = TaskHub(account, replace(names, partition_count=count), self._random, self._options.management)
+        if create:
+            await hub.create()
+        client = TextClient(
+            hub,
+            random=self._random,
+            replaceable=self._options.replaceable,
+            default_version=self._options.default_version,
+        )
+        return await work(client)
+
+    async def close(self) -> None:
+        """Close every account."""
+        accounts, self._accounts = list(self._accounts.values()), {}
+        for account in accounts:
+            await account.close()
+
+
+async def _partition_count(account: StorageAccount, names: HubNames) -> int:
+    try:
+        rows = (await account.tables.query(names.partitions, select=["RowKey"])).rows
+    except NotFoundError:
+        return await read_partition_count(account.blobs, names) or names.partition_count
+    return len(rows) or names.partition_count
+
+
+class ReachableHubs:
+    """``Hubs`` of a host: the hub that its worker serves, and every other that its app settings lead to."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        others: OtherHubs,
+        options: DurableOptions,
+        functions: Functions,
+        environ: Mapping[str, str],
+    ) -> None:
+        self._runtime = runtime
+        self._others = others
+        self._options = options
+        self._functions = functions
+        self._environ = environ
+
+    def is_own(self, connection: str | None, task_hub: str | None) -> bool:
+        return is_same(connection, self._options.connection) and is_same(task_hub, self._options.names.hub)
+
+    def client(self, connection: str | None, task_hub: str | None) -> HubClient:
+        if self.is_own(connection, task_hub):
+            return self._runtime.client
+        try:
+            names = replace(self._options.names, hub=task_hub or self._options.names.hub)
+        except ConfigurationError:
+            raise ValueError(
+                f"'{task_hub}' is no name of a task hub: taskHub must be 3 to 45 letters and digits, a letter first"
+            ) from None
+        name = connection or self._options.connection
+        try:
+            settings = resolve_connection(name, self._environ)
+        except ConfigurationError:
+            raise ValueError(
+                f"Unable to resolve the Azure Storage connection named '{name}'. connection must name an app setting "
+                "that holds one"
+            ) from None
+        return VisitingClient(self._runtime, self._others, settings, names)
+
+    def entity_names(self) -> Collection[str] | None:
+        return list(self._functions.entities)
+
+    async def make_primary(self) -> bool:
+        return await self._runtime.make_primary()
+
+
+class VisitingClient(ThreadedClient):
+    """A client of a hub that need not exist yet: the first start or signal creates it, as the extension does."""
+
+    def __init__(self, runtime: Runtime, others: OtherHubs, settings: ConnectionSettings, names: HubNames) -> None:
+        async def visit(work: Work[T], /, *, create: bool = False) -> T:
+            return await runtime.on_loop(lambda: others.run(settings, names, work, create=create))
+
+        super().__init__(names.hub, visit)
+        self._visit = visit
+
+    async def start_new(
+        self, name: str, *, input: str | None = None, instance_id: str | None = None, version: str | None = None
+    ) -> str:
+        return await self._visit(
+            lambda client: client.start_new(name, input=input, instance_id=instance_id, version=version), create=True
+        )
+
+    async def signal_entity(
+        self, entity_id: EntityId, operation: str, input: str | None = None, *, due: int | None = None
+    ) -> None:
+        await self._visit(lambda client: client.signal_entity(entity_id, operation, input, due=due), create=True)

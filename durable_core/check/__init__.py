@@ -1,0 +1,1 @@
+"""A static check of orchestrator functions: what they must not do because their code is replayed."""

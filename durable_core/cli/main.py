@@ -98,6 +98,11 @@ def _add_groups(words: list[str]) -> None:
 
         app.add_typer(hub.app, name="hub")
 
+    if wanted in ("check", "--help"):
+        from durable_core.cli import check
+
+        app.command()(check.check)
+
 
 def main() -> None:
     """Entry point: errors of configuration are one clear message and exit code 1."""

@@ -15,6 +15,7 @@ from aiohttp import web
 
 from durable_core.errors import ConfigurationError
 from durable_core.host.access import Access, EverybodyAccess, KeyedAccess, LocalAccess, is_loopback
+from durable_core.host.code_check import warn_of_orchestrators
 from durable_core.host.console import configure_logging, list_functions
 from durable_core.host.cors import Cors, read_cors
 from durable_core.host.indexing import Index, index_functions
@@ -138,6 +139,7 @@ class AppHost:
         self._links = replace(links, base=f"{base}{WEBHOOKS}")
         set_client_provider(ClientProvider(self._runtime.client, self._links))
         self._announce(index, durable, base, prefix)
+        await asyncio.to_thread(warn_of_orchestrators, root)
         await self._await_emulator(emulator)
         if self._keys is not None:
             self._first_keys = asyncio.create_task(self._keys.warm_up())

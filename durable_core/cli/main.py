@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import os
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -62,20 +59,7 @@ def start(
         code = asyncio.run(run_host(arguments))
     except KeyboardInterrupt:
         code = 130
-    _leave_running_code(code)
     raise typer.Exit(code)
-
-
-def _leave_running_code(code: int) -> None:
-    """End now if user code still runs in a thread: it had its grace time, and the interpreter would wait for it."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("durable-user"):
-            thread.join(0.2)
-            if thread.is_alive():
-                logging.shutdown()
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
 
 
 def _add_groups(words: list[str]) -> None:

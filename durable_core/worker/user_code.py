@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import ctypes
 import sys
-import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 from durable_core.errors import DurableError
+from durable_core.worker.user_threads import Call, UserThreads
 
 T = TypeVar("T")
 
@@ -67,7 +66,7 @@ class UserCode(Protocol):
 
 
 class ThreadedUserCode:
-    """Synchronous code in a pool of daemon-like threads, asynchronous code on one given loop.
+    """Synchronous code in a pool of daemon threads, asynchronous code on one given loop.
 
     Args:
         threads: upper bound of the pool; threads are started as they are needed.
@@ -75,34 +74,45 @@ class ThreadedUserCode:
     """
 
     def __init__(self, threads: int, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        self._threads = threads
-        self._pool = self._new_pool()
+        self._threads = UserThreads(threads)
         self._loop = loop
-
-    def _new_pool(self) -> Executor:
-        return ThreadPoolExecutor(self._threads, thread_name_prefix="durable-user")
+        self._limits: dict[Call, float] = {}
+        """Calls under way that must end, and within how many seconds."""
+        self._watch: asyncio.TimerHandle | None = None
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function, *args)
+        result: T = await self._threads.submit(partial(function, *args)).future
+        return result
 
     async def call_within(self, seconds: float, function: Callable[[], T]) -> T:
-        run = _Stoppable(function)
-        future = asyncio.get_running_loop().run_in_executor(self._pool, run)
-        left = seconds
-        while not (await asyncio.wait([future], timeout=left))[0]:
-            if run.began is None or _is_debugged():
-                left = seconds  # it waits for a thread, or for somebody who looks at it
-                continue
-            left = run.began + seconds - time.monotonic()
+        call = self._threads.submit(function)
+        self._limits[call] = seconds
+        self._watch_within(seconds)
+        try:
+            result: T = await call.future
+            return result
+        finally:
+            del self._limits[call]
+
+    def _watch_within(self, seconds: float) -> None:
+        """One timer for all calls: nearly all of them end long before it goes off."""
+        loop = asyncio.get_running_loop()
+        if self._watch is not None:
+            if self._watch.when() <= loop.time() + seconds:
+                return
+            self._watch.cancel()
+        self._watch = loop.call_later(seconds, self._stop_endless)
+
+    def _stop_endless(self) -> None:
+        self._watch = None
+        for call, seconds in list(self._limits.items()):
+            left = seconds
+            if call.began is not None and not _is_debugged():  # else it waits for a thread, or somebody looks at it
+                left = call.began + seconds - time.monotonic()
             if left > 0:
-                continue
-            run.stop()
-            future.add_done_callback(_ignore)
-            # A thread that cannot be stopped is lost, and the others must not wait for it.
-            lost, self._pool = self._pool, self._new_pool()
-            lost.shutdown(wait=False)
-            raise EndlessCodeError(f"no end within {seconds:g} s")
-        return future.result()
+                self._watch_within(left)
+            elif self._threads.stop(call) and not call.future.done():
+                call.future.set_exception(EndlessCodeError(f"no end within {seconds:g} s"))
 
     async def wait(self, start: Callable[..., Awaitable[T]], *args: Any) -> T:
         if self._loop is None or self._loop is asyncio.get_running_loop():
@@ -112,46 +122,13 @@ class ThreadedUserCode:
         return (await asyncio.wrap_future(ended)).value()
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-
-class _Stoppable(Generic[T]):
-    """A call that another thread can interrupt as long as it executes Python code."""
-
-    def __init__(self, function: Callable[[], T]) -> None:
-        self._function = function
-        self._lock = threading.Lock()
-        self._thread: int | None = None
-        self.began: float | None = None
-        """When a thread took it up; None before."""
-
-    def __call__(self) -> T:
-        self._thread = threading.get_ident()
-        self.began = time.monotonic()
-        try:
-            return self._function()
-        finally:
-            with self._lock:
-                self._thread = None
-
-    def stop(self) -> None:
-        with self._lock:
-            if self._thread is not None:
-                # Not an Exception: user code that catches those must not swallow it.
-                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(_Stop))
-
-
-class _Stop(BaseException):
-    """Ends user code that ran for too long."""
+        if self._watch is not None:
+            self._watch.cancel()
+        self._threads.close()
 
 
 def _is_debugged() -> bool:
     return "debugpy" in sys.modules or "pydevd" in sys.modules
-
-
-def _ignore(future: asyncio.Future[Any]) -> None:
-    if not future.cancelled():
-        future.exception()
 
 
 class InlineUserCode:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ManagedIdentityTokenSource,
         TokenSource,
     )
+    from durable_core.model.instance_methods import PurgeHistoryResult
     from durable_core.model.retry import RetryOptions, RetryPolicy
     from durable_core.model.status import DurableOrchestrationStatus, OrchestrationRuntimeStatus
     from durable_core.model.sync_client import SyncDurableFunctionsClient
@@ -50,6 +51,7 @@ __all__ = [
     "ManagedIdentityTokenSource",
     "OrchestrationRuntimeStatus",
     "OrchestrationState",
+    "PurgeHistoryResult",
     "RetryOptions",
     "RetryPolicy",
     "SyncDurableFunctionsClient",
@@ -79,6 +81,7 @@ _HOMES = {
     "ManagedIdentityTokenSource": "model.http_calls",
     "OrchestrationRuntimeStatus": "model.status",
     "OrchestrationState": "orchestration_state",
+    "PurgeHistoryResult": "model.instance_methods",
     "RetryOptions": "model.retry",
     "RetryPolicy": "model.retry",
     "SyncDurableFunctionsClient": "model.sync_client",

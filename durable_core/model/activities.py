@@ -12,7 +12,8 @@ from azure.functions.decorators.function_app import FunctionBuilder
 from durable_core.model.failures import activity_failure
 from durable_core.model.function_context import FunctionContext
 from durable_core.model.naming import durable_name
-from durable_core.model.serialization import decode_activity_input, encode_or_none
+from durable_core.model.serialization import encode_or_none
+from durable_core.model.triggers import ActivityTrigger
 from durable_core.worker.functions import Activity, ActivityCall
 
 _CONTEXT = "context"
@@ -46,18 +47,19 @@ def build_activity(builder: FunctionBuilder) -> Activity:
     name = durable_name(builder)
     user: Callable[..., Any] = function.get_user_function()
     trigger = function.get_trigger()
-    assert trigger is not None
+    assert isinstance(trigger, ActivityTrigger)
     extra = [binding.name for binding in function.get_bindings() if binding is not trigger]
     if extra:
         raise TypeError(
             f"Activity function '{name}' has the bindings {', '.join(extra)}; input and output bindings on activities "
             "are not supported: use an SDK client inside the activity."
         )
-    takes_context = _check_signature(name, user, trigger.name)
+    input_name, read_input = str(trigger.name), trigger.dialect.encoding.read_activity_input
+    takes_context = _check_signature(name, user, input_name)
     file = inspect.getsourcefile(inspect.unwrap(user)) or "function_app.py"
 
     def arguments(call: ActivityCall, input: str | None) -> dict[str, Any]:
-        given: dict[str, Any] = {trigger.name: decode_activity_input(input)}
+        given: dict[str, Any] = {input_name: read_input(input)}
         if takes_context:
             given[_CONTEXT] = ActivityContext(call, file)
         return given

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar
 
 import azure.functions as func
 from azure.functions.decorators.function_app import (
@@ -21,11 +21,13 @@ from durable_core.core.entities import Entity
 from durable_core.core.replay import Orchestrator
 from durable_core.model.activities import build_activity
 from durable_core.model.client_input import inject_client
+from durable_core.model.dialect import OWN, Dialect
 from durable_core.model.entities import build_entity
 from durable_core.model.http_activity import http_activity
 from durable_core.model.http_calls import HTTP_ACTIVITY
 from durable_core.model.naming import durable_name
 from durable_core.model.orchestrators import build_orchestrator
+from durable_core.model.runtime import client_provider
 from durable_core.model.triggers import (
     DURABLE_TRIGGERS,
     EXTENSION_BINDINGS,
@@ -67,6 +69,9 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         http_auth_level: accepted for symmetry with ``DFApp``; the app's level counts.
     """
 
+    dialect: ClassVar[Dialect] = OWN
+    """Decides for every function that is decorated with this object."""
+
     def __init__(self, http_auth_level: func.AuthLevel | str = func.AuthLevel.FUNCTION) -> None:
         TriggerApi.__init__(self, auth_level=http_auth_level)
 
@@ -83,7 +88,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         Args:
             context_name: label of the context parameter.
             orchestration: durable name, if it is not the function's.
-            input_type: kept on the function for tools; values arrive as they were sent.
+            input_type: what ``context.get_input()`` gives.
         """
 
         @self._configure_function_builder
@@ -97,7 +102,9 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             handle.orchestrator_function = user  # type: ignore[attr-defined]
             handle._df_input_type = input_type  # type: ignore[attr-defined]
             builder._function._func = handle
-            builder.add_trigger(OrchestrationTrigger(context_name, orchestration))
+            builder.add_trigger(
+                OrchestrationTrigger(context_name, orchestration, input_type=input_type, dialect=self.dialect)
+            )
             return builder
 
         return wrap
@@ -112,7 +119,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
 
         @self._configure_function_builder
         def wrap(builder: FunctionBuilder) -> FunctionBuilder:
-            builder.add_trigger(ActivityTrigger(input_name, activity))
+            builder.add_trigger(ActivityTrigger(input_name, activity, dialect=self.dialect))
             return builder
 
         return wrap
@@ -135,7 +142,7 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
             functools.update_wrapper(handle, user, updated=())
             handle.entity_function = user  # type: ignore[attr-defined]
             builder._function._func = handle
-            builder.add_trigger(EntityTrigger(context_name, entity_name))
+            builder.add_trigger(EntityTrigger(context_name, entity_name, dialect=self.dialect))
             return builder
 
         return wrap
@@ -148,20 +155,18 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
         An ``async def`` gets a ``DurableOrchestrationClient``, a ``def`` the blocking ``SyncDurableFunctionsClient``.
 
         Args:
-            task_hub, connection_name: another hub than the app's; not supported yet.
-
-        Raises:
-            NotImplementedError: another hub or connection is asked for.
+            task_hub: another hub than the app's; ``%NAME%`` stands for a setting.
+            connection_name: the app setting that holds another storage connection.
         """
-        if task_hub is not None or connection_name is not None:
-            raise NotImplementedError(
-                "durable_client_input: clients of another task hub or connection are not supported; the app's own hub "
-                "is the one that extensions.durableTask.hubName in host.json names."
-            )
 
         @self._configure_function_builder
         def wrap(builder: FunctionBuilder) -> FunctionBuilder:
-            builder._function._func = inject_client(builder._function.get_user_function(), client_name)
+            builder._function._func = inject_client(
+                builder._function.get_user_function(),
+                client_name,
+                self.dialect,
+                lambda: client_provider().at(task_hub, connection_name),
+            )
             return builder
 
         return wrap
@@ -194,13 +199,7 @@ class DFApp(Blueprint, FunctionRegister):
         if self._built is not None and self._built[0] == len(self._function_builders):
             return self._built[1]
         self.durable_functions()
-        functions: list[Function] = []
-        names: set[str] = set()
-        for builder in self._function_builders:
-            if not is_durable(builder):
-                function = builder.build(self.auth_level)
-                _check_native(function, names)
-                functions.append(function)
+        functions = native_functions(self)
         self._built = (len(self._function_builders), functions)
         return functions
 
@@ -211,22 +210,48 @@ class DFApp(Blueprint, FunctionRegister):
             ValueError: a name is taken twice, or begins with ``@``.
             TypeError: a function has the wrong shape.
         """
-        orchestrators: dict[str, Orchestrator] = {}
-        activities: dict[str, Activity] = {}
-        entities: dict[str, Entity] = {}
-        for builder in self._function_builders:
-            trigger = builder._function.get_trigger()
-            if isinstance(trigger, OrchestrationTrigger):
-                _check_name(builder, "orchestrator", orchestrators)
-                orchestrators[durable_name(builder)] = build_orchestrator(builder)
-            elif isinstance(trigger, ActivityTrigger):
-                _check_name(builder, "activity", activities)
-                activities[durable_name(builder)] = build_activity(builder)
-            elif isinstance(trigger, EntityTrigger):
-                _check_name(builder, "entity", entities)
-                entities[durable_name(builder).lower()] = build_entity(builder)
-        activities.setdefault(HTTP_ACTIVITY, http_activity())
-        return Functions(orchestrators, activities, entities)
+        return durable_functions(self._function_builders)
+
+
+def native_functions(app: FunctionRegister) -> list[Function]:
+    """What the Functions host runs itself, built with the app's auth level.
+
+    Raises:
+        ValueError, TypeError: a function cannot be used; the text names it.
+    """
+    functions: list[Function] = []
+    names: set[str] = set()
+    for builder in app._function_builders:
+        if not is_durable(builder):
+            function = builder.build(app.auth_level)
+            _check_native(function, names)
+            functions.append(function)
+    return functions
+
+
+def durable_functions(builders: Iterable[FunctionBuilder]) -> Functions:
+    """Orchestrators, activities and entities of an app object by their durable names.
+
+    Raises:
+        ValueError: a name is taken twice, or begins with ``@``.
+        TypeError: a function has the wrong shape.
+    """
+    orchestrators: dict[str, Orchestrator] = {}
+    activities: dict[str, Activity] = {}
+    entities: dict[str, Entity] = {}
+    for builder in builders:
+        trigger = builder._function.get_trigger()
+        if isinstance(trigger, OrchestrationTrigger):
+            _check_name(builder, "orchestrator", orchestrators)
+            orchestrators[durable_name(builder)] = build_orchestrator(builder)
+        elif isinstance(trigger, ActivityTrigger):
+            _check_name(builder, "activity", activities)
+            activities[durable_name(builder)] = build_activity(builder)
+        elif isinstance(trigger, EntityTrigger):
+            _check_name(builder, "entity", entities)
+            entities[durable_name(builder).lower()] = build_entity(builder)
+    activities.setdefault(HTTP_ACTIVITY, http_activity())
+    return Functions(orchestrators, activities, entities)
 
 
 def _check_native(function: Function, names: set[str]) -> None:

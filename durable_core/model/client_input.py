@@ -7,16 +7,20 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from durable_core.model.durable_client import DurableOrchestrationClient
-from durable_core.model.runtime import client_provider
-from durable_core.model.sync_client import SyncDurableFunctionsClient
+from durable_core.model.dialect import Dialect
+from durable_core.model.runtime import ClientProvider
 
 
-def inject_client(user: Callable[..., Any], client_name: str) -> Callable[..., Any]:
+def inject_client(
+    user: Callable[..., Any], client_name: str, dialect: Dialect, provider: Callable[[], ClientProvider]
+) -> Callable[..., Any]:
     """Wrap ``user`` so that its parameter ``client_name`` is filled in and hidden from indexing.
 
     The wrapper of an ``async def`` is one too; that of a ``def`` is a ``def``, so that it keeps running in the host's
     thread pool, and gets a client whose methods block. A client that the caller passes is left alone.
+
+    Args:
+        provider: asked at each call for the hub that the client talks to.
 
     Raises:
         TypeError: there is no such parameter; the text names the function.
@@ -39,7 +43,7 @@ def inject_client(user: Callable[..., Any], client_name: str) -> Callable[..., A
         @functools.wraps(user)
         async def call_async(*args: Any, **kwargs: Any) -> Any:
             if not is_given(args, kwargs):
-                kwargs[client_name] = DurableOrchestrationClient(client_provider())
+                kwargs[client_name] = dialect.client(provider())
             return await user(*args, **kwargs)
 
         wrapper = call_async
@@ -48,7 +52,7 @@ def inject_client(user: Callable[..., Any], client_name: str) -> Callable[..., A
         @functools.wraps(user)
         def call(*args: Any, **kwargs: Any) -> Any:
             if not is_given(args, kwargs):
-                kwargs[client_name] = SyncDurableFunctionsClient(client_provider())
+                kwargs[client_name] = dialect.sync_client(provider())
             return user(*args, **kwargs)
 
         wrapper = call

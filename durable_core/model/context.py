@@ -13,6 +13,7 @@ from durable_core.core.replay import OrchestrationRun
 from durable_core.core.sequence import SequenceTask
 from durable_core.core.tasks import TaskBase, TimerTask, WhenAllTask, WhenAnyTask
 from durable_core.errors import SerializationError
+from durable_core.model.encoding import ENCODED_ONCE, InputEncoding
 from durable_core.model.entity_operations import EntityOperations
 from durable_core.model.http_calls import (
     HTTP_ACTIVITY,
@@ -33,8 +34,16 @@ _LARGEST_STATUS = 16 * 1024
 class DurableOrchestrationContext(EntityOperations):
     """Everything an orchestrator may do: task-returning methods schedule at once, ``yield`` waits for the result."""
 
-    def __init__(self, run: OrchestrationRun) -> None:
+    _encoding: InputEncoding = ENCODED_ONCE
+
+    def __init__(self, run: OrchestrationRun, input_type: type | None = None) -> None:
+        """Made by the runtime.
+
+        Args:
+            input_type: what ``get_input`` gives if it is not told otherwise.
+        """
         self._run = run
+        self._input_type = input_type
 
     # ---- about this instance ---------------------------------------------------------------------------------------
 
@@ -82,7 +91,7 @@ class DurableOrchestrationContext(EntityOperations):
         Raises:
             ValueError: the stored input is no JSON, or names a class that is not imported.
         """
-        return decode(self._run.input)
+        return self._encoding.read_input(self._run.input)
 
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
@@ -103,7 +112,8 @@ class DurableOrchestrationContext(EntityOperations):
             SerializationError: the input cannot be written as JSON.
         """
         resolved = activity_name(name)
-        return self._run.call_activity(resolved, encode_activity_input(input_, resolved), decode)
+        text = self._encoding.activity_input(input_, resolved)
+        return self._task(lambda: self._run.call_activity(resolved, text, decode))
 
     def call_activity_with_retry(
         self,
@@ -122,10 +132,8 @@ class DurableOrchestrationContext(EntityOperations):
             TypeError: ``retry_options`` is something else.
         """
         resolved = activity_name(name)
-        text = encode_activity_input(input_, resolved)
-        return self._run.call_with_retry(
-            retry_policy(retry_options), lambda: self._run.call_activity(resolved, text, decode)
-        )
+        text = self._encoding.activity_input(input_, resolved)
+        return self._retried_task(retry_options, lambda: self._run.call_activity(resolved, text, decode))
 
     def call_http(
         self,
@@ -179,8 +187,11 @@ class DurableOrchestrationContext(EntityOperations):
         def first(request: DurableHttpRequest) -> TaskBase:
             return send(request) if policy is None else self._run.call_with_retry(policy, lambda: send(request))
 
-        return SequenceTask(
-            lambda: call_and_poll(request, first, send, self._run.create_timer, lambda: self._run.current_time)
+        run = self._run
+        return self._task(
+            lambda: SequenceTask(
+                lambda: call_and_poll(request, first, send, run.create_timer, lambda: run.current_time)
+            )
         )
 
     def call_sub_orchestrator(
@@ -207,7 +218,9 @@ class DurableOrchestrationContext(EntityOperations):
             SerializationError: the input cannot be written as JSON.
         """
         resolved, text = self._child(name, input_, instance_id)
-        return self._run.call_sub_orchestration(resolved, text, decode, instance_id=instance_id, version=version)
+        return self._task(
+            lambda: self._run.call_sub_orchestration(resolved, text, decode, instance_id=instance_id, version=version)
+        )
 
     def call_sub_orchestrator_with_retry(
         self,
@@ -225,8 +238,8 @@ class DurableOrchestrationContext(EntityOperations):
             TypeError: ``retry_options`` is something else.
         """
         resolved, text = self._child(name, input_, instance_id)
-        return self._run.call_with_retry(
-            retry_policy(retry_options),
+        return self._retried_task(
+            retry_options,
             lambda: self._run.call_sub_orchestration(resolved, text, decode, instance_id=instance_id, version=version),
         )
 
@@ -251,7 +264,7 @@ class DurableOrchestrationContext(EntityOperations):
         resolved = orchestrator_name(name)
         if instance_id is not None:
             ids.validate_child_id(instance_id, self.instance_id, self.parent_instance_id)
-        return resolved, encode_or_none(input_, f"the input of sub-orchestrator '{resolved}'")
+        return resolved, self._encoding.call_input(input_, f"the input of sub-orchestrator '{resolved}'")
 
     def send_event(self, instance_id: str, name: str, data: Any = None) -> None:
         """Raise an external event for another orchestration; whether it exists is not known (semantics 7.3).
@@ -281,7 +294,7 @@ class DurableOrchestrationContext(EntityOperations):
         Raises:
             SerializationError: the input cannot be written as JSON.
         """
-        text = encode_or_none(input_, f"the next input of '{self._run.name}'")
+        text = self._encoding.call_input(input_, f"the next input of '{self._run.name}'")
         self._run.continue_as_new(text, keep_events=preserve_unprocessed_events, version=version)
 
     @property
@@ -303,7 +316,8 @@ class DurableOrchestrationContext(EntityOperations):
                 f"fire_at must be a datetime, not {type(fire_at).__name__}; for a delay write "
                 "context.current_utc_datetime + timedelta(...)"
             )
-        return self._run.create_timer(ticks.from_datetime(fire_at))
+        due = ticks.from_datetime(fire_at)
+        return self._timer(due, lambda: self._run.create_timer(due))
 
     def wait_for_external_event(self, name: str, expected_type: type | None = None) -> TaskBase:
         """Wait for an event that a client raises; its name must match exactly.
@@ -313,15 +327,22 @@ class DurableOrchestrationContext(EntityOperations):
         """
         if not name:
             raise ValueError("the event name cannot be empty")
-        return self._run.wait_for_event(name, decode)
+        return self._task(lambda: self._run.wait_for_event(name, decode))
 
     def task_all(self, activities: Iterable[TaskBase]) -> WhenAllTask:
         """A task that succeeds with all results, in order, and fails with the first failure."""
-        return WhenAllTask(_tasks(activities, "task_all"))
+        return WhenAllTask(checked_tasks(activities, "task_all"))
 
     def task_any(self, activities: Iterable[TaskBase]) -> WhenAnyTask:
         """A task that succeeds with the first task of the list that is settled."""
-        return WhenAnyTask(_tasks(activities, "task_any"))
+        return WhenAnyTask(checked_tasks(activities, "task_any"))
+
+    def _retried_task(self, retry_options: RetryOptions | RetryPolicy, attempt: Callable[[], TaskBase]) -> TaskBase:
+        policy = retry_policy(retry_options)
+        return self._task(lambda: self._run.call_with_retry(policy, attempt))
+
+    def _timer(self, due: int, create: Callable[[], TimerTask]) -> TimerTask:
+        return create()
 
     # ---- the rest --------------------------------------------------------------------------------------------------
 
@@ -349,7 +370,7 @@ class DurableOrchestrationContext(EntityOperations):
         return ids.new_guid(self.instance_id, self.current_utc_datetime, self._run.next_guid_number())
 
 
-def _tasks(tasks: Iterable[TaskBase], method: str) -> list[TaskBase]:
+def checked_tasks(tasks: Iterable[TaskBase], method: str) -> list[TaskBase]:
     """The tasks of any iterable, a generator expression included, each of them checked."""
     if isinstance(tasks, TaskBase):
         raise TypeError(f"{method} takes a list of durable tasks, not a single one")

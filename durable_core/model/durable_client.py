@@ -10,21 +10,25 @@ import azure.functions as func
 
 from durable_core.core.history import OrchestrationStatus
 from durable_core.errors import InstanceNotFoundError, InvalidOperationError
+from durable_core.model.encoding import ENCODED_ONCE, InputEncoding
 from durable_core.model.entity_methods import EntityMethods
+from durable_core.model.instance_methods import InstanceMethods
 from durable_core.model.links import management_links, seen_from
 from durable_core.model.naming import orchestrator_name
-from durable_core.model.runtime import ClientProvider
-from durable_core.model.serialization import encode, encode_or_none
+from durable_core.model.runtime import ClientProvider, HubClient
 from durable_core.model.status import DurableOrchestrationStatus, plain, status_of, stored_document
 from durable_core.taskhub.status_history import history_events
 
 _RETRY_AFTER = "10"
 
 
-class DurableOrchestrationClient(EntityMethods):
+class DurableOrchestrationClient(InstanceMethods, EntityMethods):
     """Starts, asks and steers instances of the app's task hub. All methods that do so are coroutines."""
 
+    _encoding: InputEncoding = ENCODED_ONCE
+
     def __init__(self, provider: ClientProvider) -> None:
+        self._provider = provider
         self._hub = provider.client
         self._links = provider.links
 
@@ -53,7 +57,7 @@ class DurableOrchestrationClient(EntityMethods):
             SerializationError: the input cannot be written as JSON.
         """
         name = orchestrator_name(orchestration_function_name)
-        text = encode_or_none(client_input, f"the input of orchestrator '{name}'")
+        text = self._encoding.start_input(client_input, f"the input of orchestrator '{name}'")
         return await self._hub.start_new(name, input=text, instance_id=instance_id, version=version)
 
     async def get_status(
@@ -81,27 +85,28 @@ class DurableOrchestrationClient(EntityMethods):
     ) -> None:
         """Send an event to an instance.
 
+        Args:
+            event_data: a JSON value.
+            task_hub_name, connection_name: of another hub than this client's.
+
         Raises:
             ValueError: the name is empty.
             SerializationError: the data cannot be written as JSON.
-            NotImplementedError: another task hub or connection is asked for.
             Exception: there is no such instance, or it has ended.
         """
         if not event_name:
             raise ValueError("event_name must be a non-empty string.")
-        if task_hub_name not in (None, self.task_hub_name) or connection_name is not None:
-            raise NotImplementedError(
-                f"raise_event: other task hubs and connections are not supported; this client belongs to the hub "
-                f"'{self.task_hub_name}', so leave task_hub_name and connection_name out."
-            )
+        hub = self._hub_at(task_hub_name, connection_name)
         try:
-            await self._hub.raise_event(
-                instance_id, event_name, encode(event_data, f"the data of event '{event_name}'")
-            )
+            data = self._encoding.event_data(event_data, f"the data of event '{event_name}'")
+            await hub.raise_event(instance_id, event_name, data)
         except InstanceNotFoundError as error:
             raise Exception(f"No instance with ID {instance_id} found.") from error
         except InvalidOperationError as error:
             raise Exception(f"Instance with ID {instance_id} is gone: either completed or failed") from error
+
+    def _hub_at(self, task_hub_name: str | None, connection_name: str | None) -> HubClient:
+        return self._provider.at(task_hub_name, connection_name).client
 
     async def terminate(self, instance_id: str, reason: str | None) -> None:
         """End a live instance; one that has ended is left as it is."""

@@ -9,10 +9,12 @@ from typing import Any
 from azure.functions.decorators.function_app import FunctionBuilder
 
 from durable_core.core.entities import Entity, Operation, Outcome
+from durable_core.model.dialect import OWN, Dialect
 from durable_core.model.entity_class import DurableEntity, call_operation, check_operations
 from durable_core.model.entity_context import DurableEntityContext
 from durable_core.model.failures import exception_message, user_traceback
 from durable_core.model.naming import durable_name
+from durable_core.model.triggers import EntityTrigger
 
 
 def build_entity(builder: FunctionBuilder) -> Entity:
@@ -22,11 +24,13 @@ def build_entity(builder: FunctionBuilder) -> Entity:
         TypeError: its shape does not fit; the text names it.
     """
     name = durable_name(builder)
+    trigger = builder._function.get_trigger()
+    assert isinstance(trigger, EntityTrigger)
     user: Any = builder._function.get_user_function().entity_function  # type: ignore[attr-defined]
-    return entity_of(name, user)
+    return entity_of(name, user, trigger.dialect)
 
 
-def entity_of(name: str, user: Any) -> Entity:
+def entity_of(name: str, user: Any, dialect: Dialect = OWN) -> Entity:
     """An entity of this name that runs ``user``: a function of the context, of context and input, or a
     ``DurableEntity`` class.
 
@@ -36,7 +40,7 @@ def entity_of(name: str, user: Any) -> Entity:
     body = _body(name, user)
 
     def run(operation: Operation) -> Outcome:
-        context = DurableEntityContext(operation)
+        context = dialect.entity_context(operation)
         try:
             return context.outcome(_plain(name, body(context)))
         except KeyboardInterrupt:
@@ -44,7 +48,7 @@ def entity_of(name: str, user: Any) -> Entity:
         except BaseException as error:  # whatever the user's code raises, SystemExit included, fails the operation
             return context.failure(exception_message(error), user_traceback(error))
 
-    return Entity(name, run)
+    return Entity(name, run, dialect.rolls_back)
 
 
 def _body(name: str, user: Any) -> Callable[[DurableEntityContext], Any]:

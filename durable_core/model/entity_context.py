@@ -10,6 +10,7 @@ from durable_core.core import ticks
 from durable_core.core.entities import EntitySignal, EntityStart, Operation, Outcome
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.ids import entity_request_id
+from durable_core.model.encoding import ENCODED_ONCE, InputEncoding
 from durable_core.model.entity_id import checked
 from durable_core.model.naming import orchestrator_name
 from durable_core.model.serialization import decode, encode, encode_or_none
@@ -23,6 +24,8 @@ class DurableEntityContext:
     What it changes and sends takes effect when the operation ends; if it fails, nothing of it does (unless
     ``rollbackEntityOperationsOnExceptions`` in host.json is false).
     """
+
+    _encoding: InputEncoding = ENCODED_ONCE
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
@@ -74,7 +77,7 @@ class DurableEntityContext:
         Raises:
             ValueError: the input is no JSON, or names a class that is not imported.
         """
-        return decode(self._operation.input)
+        return self._encoding.read_input(self._operation.input)
 
     # ---- state and result ------------------------------------------------------------------------------------------
 
@@ -130,7 +133,8 @@ class DurableEntityContext:
         target = checked(entity_id, "signal_entity")
         if not operation_name:
             raise ValueError("signal_entity: the operation name cannot be empty")
-        text = encode_or_none(operation_input, f"the input of operation '{operation_name}' of entity '{target}'")
+        what = f"the input of operation '{operation_name}' of entity '{target}'"
+        text = self._encoding.call_input(operation_input, what)
         due = None if signal_time is None else ticks.from_datetime(signal_time)
         self._sent.append(EntitySignal(target, operation_name, text, due))
 
@@ -149,7 +153,7 @@ class DurableEntityContext:
         if instance_id is None:
             number = len(self._sent)
             instance_id = entity_request_id(self.entity_id.instance_id, self._operation.request_id, number).hex
-        text = encode_or_none(input_, f"the input of orchestrator '{resolved}'")
+        text = self._encoding.start_input(input_, f"the input of orchestrator '{resolved}'")
         self._sent.append(EntityStart(resolved, text, instance_id))
         return instance_id
 

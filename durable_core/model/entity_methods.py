@@ -10,9 +10,10 @@ from typing import Any
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId
 from durable_core.entity_client import CleanResult
+from durable_core.model.encoding import InputEncoding
 from durable_core.model.entity_id import checked
 from durable_core.model.runtime import HubClient
-from durable_core.model.serialization import decode_or_text, encode_or_none
+from durable_core.model.serialization import decode_or_text
 from durable_core.taskhub.entity_store import EntityFilter, EntityRecord
 
 
@@ -20,8 +21,18 @@ class EntityStateResponse:
     """What ``read_entity_state`` tells."""
 
     def __init__(self, entity_exists: bool, entity_state: Any = None) -> None:
-        self.entity_exists = entity_exists
-        self.entity_state = entity_state
+        self._entity_exists = entity_exists
+        self._entity_state = entity_state
+
+    @property
+    def entity_exists(self) -> bool:
+        """The entity has a state."""
+        return self._entity_exists
+
+    @property
+    def entity_state(self) -> Any:
+        """The state, None if there is none."""
+        return self._entity_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,7 @@ class EntityMethods:
     """Signals, reads, lists and cleans up entities."""
 
     _hub: HubClient
+    _encoding: InputEncoding
 
     async def signal_entity(
         self,
@@ -69,26 +81,26 @@ class EntityMethods:
         Args:
             operation_input: a JSON value; None means no input.
             signal_time: not before this time; a naive one is UTC.
+            task_hub_name, connection_name: of another hub than this client's.
 
         Raises:
             TypeError, ValueError: no entity id, or no operation name.
             SerializationError: the input cannot be written as JSON.
-            NotImplementedError: another task hub or connection is asked for.
         """
-        self._same_hub("signal_entity", task_hub_name, connection_name)
+        hub = self._hub_at(task_hub_name, connection_name)
         entity = checked(entityId, "signal_entity")
         if not isinstance(operation_name, str):
             raise ValueError("signal_entity: the operation name must be text")
-        text = encode_or_none(operation_input, f"the input of operation '{operation_name}' of entity '{entity}'")
+        what = f"the input of operation '{operation_name}' of entity '{entity}'"
+        text = self._encoding.start_input(operation_input, what)
         due = None if signal_time is None else ticks.from_datetime(signal_time)
-        await self._hub.signal_entity(entity, operation_name, text, due=due)
+        await hub.signal_entity(entity, operation_name, text, due=due)
 
     async def read_entity_state(
         self, entityId: EntityId, task_hub_name: str | None = None, connection_name: str | None = None
     ) -> EntityStateResponse:
         """The entity's state after its last batch of operations; reading does not wait for those under way."""
-        self._same_hub("read_entity_state", task_hub_name, connection_name)
-        found = await self._hub.read_entity(checked(entityId, "read_entity_state"))
+        found = await self._hub_at(task_hub_name, connection_name).read_entity(checked(entityId, "read_entity_state"))
         return EntityStateResponse(False) if found is None else EntityStateResponse(True, decode_or_text(found.state))
 
     async def list_entities(
@@ -138,12 +150,8 @@ class EntityMethods:
             continuation=continuation_token,
         )
 
-    def _same_hub(self, method: str, task_hub_name: str | None, connection_name: str | None) -> None:
-        if task_hub_name not in (None, self._hub.task_hub) or connection_name is not None:
-            raise NotImplementedError(
-                f"{method}: other task hubs and connections are not supported; this client belongs to the hub "
-                f"'{self._hub.task_hub}', so leave task_hub_name and connection_name out."
-            )
+    def _hub_at(self, task_hub_name: str | None, connection_name: str | None) -> HubClient:
+        raise NotImplementedError
 
 
 def _metadata(record: EntityRecord) -> EntityMetadata:

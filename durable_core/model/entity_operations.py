@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -10,14 +10,20 @@ from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.tasks import TaskBase
+from durable_core.model.encoding import InputEncoding
 from durable_core.model.entity_id import checked
-from durable_core.model.serialization import decode, encode_or_none
+from durable_core.model.serialization import decode
 
 
 class EntityOperations:
     """Calls, signals and critical sections."""
 
     _run: OrchestrationRun
+    _encoding: InputEncoding
+
+    def _task(self, schedule: Callable[[], TaskBase]) -> TaskBase:
+        """The task that ``schedule`` makes: here at once."""
+        return schedule()
 
     def call_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None, expected_type: type | None = None
@@ -36,8 +42,8 @@ class EntityOperations:
             SerializationError: the input cannot be written as JSON.
             LockingRulesError: inside a critical section only its own entities may be called, each once at a time.
         """
-        entity, text = _request("call_entity", entityId, operationName, operationInput)
-        return self._run.entities.call(entity, operationName, text, decode)
+        entity, text = self._request("call_entity", entityId, operationName, operationInput)
+        return self._task(lambda: self._run.entities.call(entity, operationName, text, decode))
 
     def signal_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None, signal_time: datetime | None = None
@@ -54,7 +60,7 @@ class EntityOperations:
             TypeError, ValueError, SerializationError: as ``call_entity``.
             LockingRulesError: the entity is locked by this orchestration.
         """
-        entity, text = _request("signal_entity", entityId, operationName, operationInput)
+        entity, text = self._request("signal_entity", entityId, operationName, operationInput)
         due = None if signal_time is None else ticks.from_datetime(signal_time)
         self._run.entities.signal(entity, operationName, text, due)
         done = TaskBase()
@@ -80,7 +86,8 @@ class EntityOperations:
             TypeError, ValueError: one of them is no entity id, or there is none.
             LockingRulesError: this orchestration is in a critical section already.
         """
-        return self._run.entities.lock([checked(entity, "lock") for entity in entities])
+        wanted = [checked(entity, "lock") for entity in entities]
+        return self._task(lambda: self._run.entities.lock(wanted))
 
     def lock_entities(self, entities: Iterable[EntityId]) -> TaskBase:
         """``lock`` under the name that ``durabletask`` gives it."""
@@ -98,9 +105,8 @@ class EntityOperations:
         """The entities that it has locked, in order."""
         return self._run.entities.locked
 
-
-def _request(method: str, entity_id: EntityId, operation: str, value: Any) -> tuple[EntityId, str | None]:
-    entity = checked(entity_id, method)
-    if not operation or not isinstance(operation, str):
-        raise ValueError(f"{method}: the operation name cannot be empty")
-    return entity, encode_or_none(value, f"the input of operation '{operation}' of entity '{entity}'")
+    def _request(self, method: str, entity_id: EntityId, operation: str, value: Any) -> tuple[EntityId, str | None]:
+        entity = checked(entity_id, method)
+        if not operation or not isinstance(operation, str):
+            raise ValueError(f"{method}: the operation name cannot be empty")
+        return entity, self._encoding.call_input(value, f"the input of operation '{operation}' of entity '{entity}'")

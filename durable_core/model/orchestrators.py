@@ -9,10 +9,10 @@ from typing import Any
 from azure.functions.decorators.function_app import FunctionBuilder
 
 from durable_core.core.replay import Orchestrator
-from durable_core.model.context import DurableOrchestrationContext
 from durable_core.model.failures import orchestrator_failure
 from durable_core.model.naming import durable_name
 from durable_core.model.serialization import encode_or_none
+from durable_core.model.triggers import OrchestrationTrigger
 
 
 def build_orchestrator(builder: FunctionBuilder) -> Orchestrator:
@@ -22,7 +22,10 @@ def build_orchestrator(builder: FunctionBuilder) -> Orchestrator:
         TypeError: it is ``async def`` or does not take one context; the text names the function.
     """
     name = durable_name(builder)
-    user: Callable[[DurableOrchestrationContext], Any] = builder._function.get_user_function().orchestrator_function  # type: ignore[attr-defined]
+    trigger = builder._function.get_trigger()
+    assert isinstance(trigger, OrchestrationTrigger)
+    start, input_type = trigger.dialect.start, trigger.input_type
+    user: Callable[[Any], Any] = builder._function.get_user_function().orchestrator_function  # type: ignore[attr-defined]
     if inspect.iscoroutinefunction(user) or inspect.isasyncgenfunction(user):
         raise TypeError(
             f"Orchestrator function '{name}' is `async def`; an orchestrator is a generator: write `def` and `yield` "
@@ -38,7 +41,7 @@ def build_orchestrator(builder: FunctionBuilder) -> Orchestrator:
     what = f"the output of orchestrator '{name}'"
     return Orchestrator(
         name,
-        lambda run: user(DurableOrchestrationContext(run)),
+        lambda run: start(user, run, input_type),
         lambda value: encode_or_none(value, what),
         orchestrator_failure(name),
     )

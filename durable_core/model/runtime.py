@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from durable_core.core.entity_ids import EntityId
@@ -94,10 +94,32 @@ class LinkSettings:
 
 @dataclass(frozen=True, slots=True)
 class ClientProvider:
-    """What a host gives to client functions."""
+    """What a host gives to client functions.
+
+    Attributes:
+        client: of the app's own hub.
+        others: makes the client of another hub, from its name and the name of a storage connection; None for what is
+            as the app has it.
+    """
 
     client: HubClient
     links: LinkSettings
+    others: Callable[[str | None, str | None], HubClient] | None = None
+
+    def at(self, task_hub: str | None, connection: str | None) -> ClientProvider:
+        """The provider of another hub or storage account.
+
+        Raises:
+            ConfigurationError: the host has none, or the name cannot be used.
+        """
+        if task_hub in (None, self.client.task_hub) and connection in (None, self.links.connection):
+            return self
+        if self.others is None:
+            raise ConfigurationError(
+                f"This host only knows the task hub '{self.client.task_hub}'; leave task hub and connection out."
+            )
+        links = self.links if connection is None else replace(self.links, connection=connection)
+        return replace(self, client=self.others(task_hub, connection), links=links)
 
 
 _current: list[ClientProvider] = []

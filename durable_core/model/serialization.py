@@ -26,6 +26,7 @@ def _default(value: Any) -> Any:
 
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_default)
+_spaced = json.JSONEncoder(allow_nan=False, default=_default)
 _escaping = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=_default)
 
 
@@ -42,7 +43,19 @@ def encode(value: Any, what: str) -> str:
         text = _encoder.encode(value)
         return text if text.isascii() or _is_unicode(text) else _escaping.encode(value)
     except Exception as error:  # the user's to_json may raise anything
-        raise SerializationError(f"{what} cannot be written as JSON: {_reason(value) or error}") from error
+        raise _unwritable(value, what, error) from error
+
+
+def encode_spaced(value: Any, what: str) -> str:
+    """As ``encode``, in the form that ``json.dumps`` has by default: with spaces, in ASCII."""
+    try:
+        return _spaced.encode(value)
+    except Exception as error:  # the user's to_json may raise anything
+        raise _unwritable(value, what, error) from error
+
+
+def _unwritable(value: Any, what: str, error: Exception) -> SerializationError:
+    return SerializationError(f"{what} cannot be written as JSON: {_reason(value) or error}")
 
 
 def encode_or_none(value: Any, what: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import azure.functions as func
 
@@ -13,6 +13,7 @@ from durable_core.core.entity_ids import EntityId
 from durable_core.entity_client import CleanResult
 from durable_core.model.durable_client import DurableOrchestrationClient
 from durable_core.model.entity_methods import EntityList, EntityStateResponse
+from durable_core.model.instance_methods import PurgeHistoryResult, Statuses
 from durable_core.model.runtime import ClientProvider
 from durable_core.model.status import DurableOrchestrationStatus
 
@@ -25,8 +26,10 @@ class SyncDurableFunctionsClient:
     A method called on the thread of a running event loop raises ``RuntimeError`` instead of blocking the loop.
     """
 
+    _client_type: ClassVar[type[DurableOrchestrationClient]] = DurableOrchestrationClient
+
     def __init__(self, provider: ClientProvider) -> None:
-        self._client = DurableOrchestrationClient(provider)
+        self._client = self._client_type(provider)
 
     @property
     def task_hub_name(self) -> str:
@@ -75,6 +78,45 @@ class SyncDurableFunctionsClient:
     def resume(self, instance_id: str, reason: str | None) -> None:
         """Let a suspended instance go on."""
         _block(self._client.resume(instance_id, reason))
+
+    def get_status_all(self) -> list[DurableOrchestrationStatus]:
+        """The status of every instance of the hub, entities left out."""
+        return _block(self._client.get_status_all())
+
+    def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Statuses | None = None,
+        instance_id_prefix: str | None = None,
+    ) -> list[DurableOrchestrationStatus]:
+        """The status of every instance that fits all conditions."""
+        return _block(
+            self._client.get_status_by(created_time_from, created_time_to, runtime_status, instance_id_prefix)
+        )
+
+    def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
+        """Remove one finished instance."""
+        return _block(self._client.purge_instance_history(instance_id))
+
+    def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Statuses | None = None,
+    ) -> PurgeHistoryResult:
+        """Remove the finished instances that fit."""
+        return _block(self._client.purge_instance_history_by(created_time_from, created_time_to, runtime_status))
+
+    def rewind(
+        self, instance_id: str, reason: str, task_hub_name: str | None = None, connection_name: str | None = None
+    ) -> None:
+        """Let a failed instance go on from where it failed."""
+        _block(self._client.rewind(instance_id, reason, task_hub_name, connection_name))
+
+    def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> Any:
+        """Start the same function with the same input."""
+        return _block(self._client.restart(instance_id, restart_with_new_instance_id))
 
     def signal_entity(
         self,

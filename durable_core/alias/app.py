@@ -1,0 +1,41 @@
+"""``DFApp`` and ``Blueprint`` of the alias: what is decorated with them speaks the alias's dialect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable_core.alias.client import DurableOrchestrationClient, SyncDurableFunctionsClient
+from durable_core.alias.context import DurableEntityContext, start
+from durable_core.alias.encoding import ENCODED_TWICE
+from durable_core.model import app
+from durable_core.model.dialect import Dialect
+
+AZURE = Dialect(
+    start,
+    DurableEntityContext,
+    DurableOrchestrationClient,
+    SyncDurableFunctionsClient,
+    ENCODED_TWICE,
+    rolls_back=False,
+)
+
+
+class Blueprint(app.Blueprint):
+    """A set of functions; may be registered in a ``DFApp`` or in a ``func.FunctionApp``."""
+
+    dialect = AZURE
+
+
+class DFApp(Blueprint, app.DFApp):
+    """The app object of ``function_app.py``."""
+
+
+class Orchestrator:
+    """What ``function.json`` apps call their orchestrators through; here it marks a function as one.
+
+    Args:
+        activity_func: the orchestrator function.
+    """
+
+    def __init__(self, activity_func: Any) -> None:
+        self.fn = activity_func

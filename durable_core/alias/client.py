@@ -1,0 +1,29 @@
+"""The client under the alias (python-api 8)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable_core.alias.encoding import ENCODED_TWICE
+from durable_core.model import durable_client, sync_client
+
+
+class DurableOrchestrationClient(durable_client.DurableOrchestrationClient):
+    """Starts, asks and steers instances of the app's task hub."""
+
+    _encoding = ENCODED_TWICE
+
+    async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> Any:
+        """Start the same function with the same input; returns the links of the instance, as SDK 1.7.0 does.
+
+        Raises:
+            Exception: there is no such instance.
+        """
+        started = await super().restart(instance_id, restart_with_new_instance_id)
+        return self.create_http_management_payload(started)
+
+
+class SyncDurableFunctionsClient(sync_client.SyncDurableFunctionsClient):
+    """The same for ``def`` functions, with methods that block."""
+
+    _client_type = DurableOrchestrationClient

@@ -1,0 +1,58 @@
+"""How inputs are written and read: the one thing about values that depends on the app object (python-api 10).
+
+Results, outputs, custom status, entity state and results are the same everywhere: JSON, encoded once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from durable_core.model.serialization import (
+    decode,
+    decode_activity_input,
+    encode,
+    encode_activity_input,
+    encode_or_none,
+)
+
+
+class InputEncoding:
+    """Inputs are JSON, encoded once; no input is no text."""
+
+    def start_input(self, value: Any, what: str) -> str | None:
+        """Input of an instance that a client starts, or of an operation that it signals.
+
+        Args:
+            what: what the value is, for the error text.
+
+        Raises:
+            SerializationError: the value cannot be written; so everywhere here.
+        """
+        return encode_or_none(value, what)
+
+    def call_input(self, value: Any, what: str) -> str | None:
+        """Input of a sub-orchestration, of the next generation, or of an entity operation."""
+        return encode_or_none(value, what)
+
+    def activity_input(self, value: Any, activity: str) -> str:
+        """Input of an activity: an array of one argument, as .NET writes it (semantics 4.2)."""
+        return encode_activity_input(value, activity)
+
+    def event_data(self, value: Any, what: str) -> str:
+        """Data of an event that a client raises."""
+        return encode(value, what)
+
+    def read_input(self, text: str | None) -> Any:
+        """What ``get_input`` gives.
+
+        Raises:
+            ValueError: the text is no JSON, or names a class that is not there; so below.
+        """
+        return decode(text)
+
+    def read_activity_input(self, text: str | None) -> Any:
+        """The argument inside an activity message."""
+        return decode_activity_input(text)
+
+
+ENCODED_ONCE = InputEncoding()

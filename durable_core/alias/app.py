@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from durable_core.alias.client import DurableOrchestrationClient, SyncDurableFunctionsClient
 from durable_core.alias.context import DurableEntityContext, start
 from durable_core.alias.encoding import ENCODED_TWICE
@@ -17,6 +15,7 @@ AZURE = Dialect(
     SyncDurableFunctionsClient,
     ENCODED_TWICE,
     rolls_back=False,
+    refuses_foreign_apps=False,
 )
 
 
@@ -28,14 +27,3 @@ class Blueprint(app.Blueprint):
 
 class DFApp(Blueprint, app.DFApp):
     """The app object of ``function_app.py``."""
-
-
-class Orchestrator:
-    """What ``function.json`` apps call their orchestrators through; here it marks a function as one.
-
-    Args:
-        activity_func: the orchestrator function.
-    """
-
-    def __init__(self, activity_func: Any) -> None:
-        self.fn = activity_func

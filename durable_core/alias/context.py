@@ -22,7 +22,7 @@ from durable_core.core.replay import OrchestrationRun
 from durable_core.core.tasks import TaskBase
 from durable_core.model import context as model
 from durable_core.model import entity_context as entity_model
-from durable_core.model.retry import RetryOptions, RetryPolicy
+from durable_core.model.retry import RetryOptions, RetryPolicy, retry_policy
 
 
 class DurableOrchestrationContext(model.DurableOrchestrationContext):
@@ -34,7 +34,7 @@ class DurableOrchestrationContext(model.DurableOrchestrationContext):
         return AtomicTask.deferred(schedule)
 
     def _retried_task(self, retry_options: RetryOptions | RetryPolicy, attempt: Callable[[], TaskBase]) -> TaskBase:
-        policy = model.retry_policy(retry_options)
+        policy = retry_policy(retry_options)
         task = RetryAbleTask.deferred(lambda: self._run.call_with_retry(policy, attempt))
         task.retry_options = retry_options
         return task
@@ -65,5 +65,3 @@ def start(user: Callable[[Any], Any], run: OrchestrationRun, input_type: type | 
     """Call an orchestrator function."""
     started = user(DurableOrchestrationContext(run, input_type))
     return scheduling(started) if inspect.isgenerator(started) else started
-
-

@@ -137,7 +137,10 @@ class AppHost:
         await self._listen(server, address, port, limit)
         base = f"http://localhost:{self.port}"
         self._links = replace(links, base=f"{base}{WEBHOOKS}")
-        set_client_provider(ClientProvider(self._runtime.client, self._links))
+        hubs = self._runtime.hubs
+        set_client_provider(
+            ClientProvider(self._runtime.client, self._links, lambda hub, connection: hubs.client(connection, hub))
+        )
         self._announce(index, durable, base, prefix)
         await asyncio.to_thread(warn_of_orchestrators, root)
         await self._await_emulator(emulator)

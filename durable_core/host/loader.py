@@ -13,7 +13,9 @@ from typing import Any
 
 from azure.functions.decorators.function_app import FunctionRegister
 
+from durable_core.alias.finder import install
 from durable_core.errors import ConfigurationError
+from durable_core.model.app import DFApp, durable_functions, native_functions
 from durable_core.worker.functions import Functions
 
 _SCRIPT = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py")
@@ -22,7 +24,8 @@ _SCRIPT = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py")
 def load_app(root: Path) -> FunctionRegister:
     """Import the app's module and find its app object.
 
-    The working directory and ``sys.path`` are set to the app folder, as the real worker has them.
+    The working directory and ``sys.path`` are set to the app folder, as the real worker has them. From here on
+    ``azure.durable_functions`` is this package.
 
     Raises:
         ConfigurationError: there is no such module, importing it failed (with the full traceback of the app's code), or
@@ -40,6 +43,7 @@ def load_app(root: Path) -> FunctionRegister:
     os.chdir(root)
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
+    install()
     return find_app(_import(script), script)
 
 
@@ -78,14 +82,14 @@ def find_app(module: ModuleType, script: str) -> FunctionRegister:
 
 
 def app_functions(app: FunctionRegister) -> tuple[list[Any], Functions]:
-    """Native functions of the app, and its durable ones (none for a plain ``func.FunctionApp``).
+    """Native functions of the app, and its durable ones.
 
     Raises:
         ConfigurationError: the app object refuses; the text names the function.
     """
-    durable = getattr(app, "durable_functions", None)
     try:
-        native = app.get_functions()
-        return native, durable() if durable is not None else Functions()
+        if isinstance(app, DFApp):
+            return app.get_functions(), app.durable_functions()
+        return native_functions(app), durable_functions(app._function_builders)
     except (ValueError, TypeError) as error:
         raise ConfigurationError(f"The app cannot be loaded: {error}") from error

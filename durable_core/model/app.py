@@ -49,12 +49,17 @@ class DurableFunctionBuilder(FunctionBuilder):
         return self._function.get_user_function()(*args, **kwargs)
 
     def build(self, auth_level: func.AuthLevel | None = None) -> Function:
-        if auth_level is not None and is_durable(self):
+        if auth_level is not None and is_durable(self) and self._refuses_foreign_apps():
             raise TypeError(
                 f"Durable function '{self._function.get_function_name()}' was registered in a plain func.FunctionApp; "
                 "make the app a durable_core.DFApp, which can run it."
             )
         return super().build(auth_level)
+
+    def _refuses_foreign_apps(self) -> bool:
+        trigger = self._function.get_trigger()
+        assert isinstance(trigger, DURABLE_TRIGGERS)
+        return trigger.dialect.refuses_foreign_apps
 
 
 def is_durable(builder: FunctionBuilder) -> bool:
@@ -93,7 +98,8 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
 
         @self._configure_function_builder
         def wrap(builder: FunctionBuilder) -> FunctionBuilder:
-            user = builder._function.get_user_function()
+            given = builder._function.get_user_function()
+            user = getattr(given, "orchestrator_function", given)
 
             @functools.wraps(user)
             def handle(context: Any) -> Any:
@@ -134,7 +140,8 @@ class Blueprint(TriggerApi, BindingApi, SettingsApi):
 
         @self._configure_function_builder
         def wrap(builder: FunctionBuilder) -> FunctionBuilder:
-            user = builder._function.get_user_function()
+            given = builder._function.get_user_function()
+            user = getattr(given, "entity_function", given)
 
             def handle(*arguments: Any) -> Any:
                 return user(*arguments)

@@ -29,6 +29,8 @@ class Dialect:
         entity_context: makes the context of one operation.
         client: makes the client of an ``async def`` function, ``sync_client`` that of a ``def``.
         rolls_back: a failed entity operation is undone, unless host.json says otherwise.
+        refuses_foreign_apps: functions in a plain ``func.FunctionApp``, which only the standalone host can tell from
+            the others, are an error.
     """
 
     start: Callable[[Callable[[Any], Any], OrchestrationRun, type | None], Any]
@@ -37,6 +39,7 @@ class Dialect:
     sync_client: Callable[[ClientProvider], SyncDurableFunctionsClient]
     encoding: InputEncoding = ENCODED_ONCE
     rolls_back: bool = True
+    refuses_foreign_apps: bool = True
 
 
 OWN = Dialect(

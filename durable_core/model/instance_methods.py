@@ -66,16 +66,6 @@ class InstanceMethods:
         wanted = _filter(created_time_from, created_time_to, runtime_status, instance_id_prefix)
         return [status async for status in self._statuses(wanted)]
 
-    def iter_status(
-        self,
-        created_time_from: datetime | None = None,
-        created_time_to: datetime | None = None,
-        runtime_status: Statuses | None = None,
-        instance_id_prefix: str | None = None,
-    ) -> AsyncIterator[DurableOrchestrationStatus]:
-        """As ``get_status_by``, for ``async for``: a page at a time is read and kept."""
-        return self._statuses(_filter(created_time_from, created_time_to, runtime_status, instance_id_prefix))
-
     async def _statuses(self, wanted: InstanceFilter) -> AsyncIterator[DurableOrchestrationStatus]:
         continuation: str | None = None
         while True:

@@ -11,7 +11,10 @@ if TYPE_CHECKING:  # contexts resolve decorated functions, so the dialect import
 
 
 class OrchestrationTrigger(Trigger):
-    """Marks an orchestrator; ``durable_name`` overrides the function's name, ``input_type`` is what ``get_input`` gives."""
+    """Marks an orchestrator.
+
+    ``durable_name`` overrides the function's name, ``input_type`` is what ``get_input`` gives.
+    """
 
     @staticmethod
     def get_binding_name() -> str:

@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 from unittest.mock import AsyncMock, Mock, call, create_autospec
 
@@ -15,6 +16,8 @@ import azure.functions as func
 import pytest
 
 import durable_core as df
+from durable_core.errors import ConfigurationError
+from durable_core.model.runtime import ClientProvider, LinkSettings, set_client_provider
 
 
 def an_app() -> df.DFApp:
@@ -223,10 +226,30 @@ def test_a_client_function_must_have_the_parameter() -> None:
         async def other(starter: Any) -> None: ...
 
 
-def test_a_client_of_another_hub_is_refused() -> None:
+def test_a_client_of_another_hub_comes_from_the_host() -> None:
     """python-api 8.3."""
-    with pytest.raises(NotImplementedError, match=r"extensions\.durableTask\.hubName"):
-        df.DFApp().durable_client_input(client_name="client", task_hub="Other")
+    app = df.DFApp()
+
+    @app.durable_client_input(client_name="client", task_hub="Other", connection_name="Elsewhere")
+    def ask(client: Any) -> Any:
+        return client.task_hub_name, client.create_http_management_payload("i")["statusQueryGetUri"]
+
+    asked: list[Any] = []
+
+    def others(task_hub: str | None, connection: str | None) -> Any:
+        asked.append((task_hub, connection))
+        return Mock(task_hub="Other")
+
+    own = ClientProvider(Mock(task_hub="Own"), LinkSettings("http://x", "Storage"), others)
+    try:
+        set_client_provider(own)
+        assert ask() == ("Other", "http://x/instances/i?taskHub=Other&connection=Elsewhere")
+        assert asked == [("Other", "Elsewhere")]
+        set_client_provider(replace(own, others=None))
+        with pytest.raises(ConfigurationError, match="only knows the task hub 'Own'"):
+            ask()
+    finally:
+        set_client_provider(None)
 
 
 def test_a_client_that_the_caller_passes_is_left_alone() -> None:

@@ -17,6 +17,7 @@ from durable_core.core.entities import Entity, EntitySignal, EntityStart, Operat
 from durable_core.core.entity_ids import EntityId as CoreEntityId
 from durable_core.core.entity_rules import EntityRules
 from durable_core.core.history import OrchestrationStatus
+from durable_core.errors import ConfigurationError
 from durable_core.host.options import durable_options
 from durable_core.model.entities import entity_of
 from durable_core.model.runtime import ClientProvider, LinkSettings
@@ -388,7 +389,7 @@ def test_the_client_signals_reads_lists_and_cleans_up() -> None:
         assert [(item.entity_id, item.entity_state) for item in listed.entities] == [(entity, 5)]
         assert listed.entities[0].last_modified_time.tzinfo is not None
         assert (await client.clean_entity_storage()).empty_entities_removed == 0
-        with pytest.raises(NotImplementedError, match="task_hub_name"):
+        with pytest.raises(ConfigurationError, match="only knows the task hub"):
             await client.signal_entity(entity, "add", 1, "OtherHub")
         with pytest.raises(TypeError, match="EntityId"):
             await client.read_entity_state("@counter@c")  # type: ignore[arg-type]

@@ -8,9 +8,10 @@ from typing import Any
 
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId
+from durable_core.errors import InvalidRequestError
 from durable_core.http.calls import ACCEPTED, NOT_FOUND, Call
 from durable_core.http.content import json_text
-from durable_core.http.instances import FIRST_PAGE, page_response, read_token
+from durable_core.http.instances import FIRST_PAGE, not_ours, page_response, read_token
 from durable_core.http.messages import Response, json_response, refusal
 from durable_core.taskhub.entity_store import EntityFilter, EntityRecord
 from durable_core.taskhub.status_history import parsed
@@ -86,7 +87,10 @@ async def list_all(call: Call) -> Response:
     token = read_token(call)
     if top == 0:
         return page_response([], token or FIRST_PAGE)
-    page = await call.client.list_entities(wanted, top=min(top, 1000), continuation=token)
+    try:
+        page = await call.client.list_entities(wanted, top=min(top, 1000), continuation=token)
+    except InvalidRequestError as error:
+        raise not_ours(token) from error
     documents = [_document(record, with_state) for record in page.entities]
     return page_response(documents, page.continuation)
 

@@ -7,7 +7,7 @@ from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from durable_core.errors import InstanceNotFoundError, InvalidOperationError
+from durable_core.errors import InstanceNotFoundError, InvalidOperationError, InvalidRequestError
 from durable_core.http.calls import ACCEPTED, CONTINUATION, GONE, NOT_FOUND, Call, Handler
 from durable_core.http.content import json_text
 from durable_core.http.messages import Response, json_response, refusal
@@ -52,7 +52,10 @@ async def list_all(call: Call) -> Response:
     token = read_token(call)
     if top == 0:
         return page_response([], token or FIRST_PAGE)
-    page = await call.client.list_instances(wanted, top=min(top, 1000), continuation=token)
+    try:
+        page = await call.client.list_instances(wanted, top=min(top, 1000), continuation=token)
+    except InvalidRequestError as error:
+        raise not_ours(token) from error
     show_input = query.flag("showInput", True)
     documents = [status_document(status, show_input=show_input) for status in page.instances]
     return page_response(documents, page.continuation)
@@ -72,6 +75,12 @@ def read_token(call: Call) -> str | None:
     except ValueError as error:
         raise ValueError(f"the header {CONTINUATION} must be the one of an earlier answer, or be left out") from error
     return None if token == FIRST_PAGE else token
+
+
+def not_ours(token: str | None) -> ValueError:
+    """What to tell a caller when storage takes the page's place for none."""
+    what = f"the header {CONTINUATION}" if token is not None else "the filter"
+    return ValueError(f"{what} is refused by storage; send the header of an earlier answer, or none")
 
 
 def page_response(documents: list[Any], continuation: str | None) -> Response:
@@ -149,7 +158,7 @@ def control(operation: Callable[[HubClient, str, str | None], Awaitable[None]]) 
         if status.runtime_status.is_finished:
             return GONE
         try:
-            await operation(call.client, status.instance_id, call.query.text("reason") or "")
+            await operation(call.client, status.instance_id, call.query.text("reason"))
         except InstanceNotFoundError:
             return NOT_FOUND
         except InvalidOperationError as error:
@@ -165,7 +174,7 @@ async def rewind(call: Call) -> Response:
     if status is None:
         return json_response(404, f'No orchestration with instance ID "${call.values["instanceId"]}" found.')
     try:
-        await call.client.rewind(status.instance_id, call.query.text("reason") or "")
+        await call.client.rewind(status.instance_id, call.query.text("reason"))
     except InvalidOperationError:
         return json_response(
             412,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from durable_core.errors import InvalidRequestError
 from durable_core.storage.base import ANY, CallCounter, Entity, Operation, Page, check_transaction
 from durable_core.storage.batch import KIND, decode_batch, encode_batch, entity_path, row_path, status_inside
 from durable_core.storage.row_json import decode_entity, encode_entity
@@ -13,6 +14,8 @@ from durable_core.storage.transport import Request, Transport
 
 _decode = json.JSONDecoder().decode
 _JSON_HEADERS: Mapping[str, str] = {"Accept": "application/json;odata=minimalmetadata", "DataServiceVersion": "3.0"}
+_POSITION = ("NextPartitionKey", "NextRowKey")
+"""What a page ends with when there is more: query options of the next request."""
 _INSERT_HEADERS: Mapping[str, str] = {**_JSON_HEADERS, "Prefer": "return-no-content"}
 
 
@@ -59,7 +62,7 @@ class HotTables:
         rows = [decode_entity(entity) for entity in _decode(answer.body.decode())["value"]]
         following = [
             [name, answer.headers[f"x-ms-continuation-{name}"]]
-            for name in ("NextPartitionKey", "NextRowKey")
+            for name in _POSITION
             if f"x-ms-continuation-{name}" in answer.headers
         ]
         return Page(rows, json.dumps(following) if following else None)
@@ -111,7 +114,14 @@ def query_request(
     top: int | None = None,
     continuation: str | None = None,
 ) -> Request:
-    """One page of a query; ``continuation`` as an earlier page gave it."""
+    """One page of a query.
+
+    Args:
+        continuation: as an earlier page gave it.
+
+    Raises:
+        InvalidRequestError: it is not one of an earlier page.
+    """
     options = []
     if filter:
         options.append(f"$filter={quote(filter, safe='')}")
@@ -120,5 +130,16 @@ def query_request(
     if select:
         options.append(f"$select={','.join(select)}")
     if continuation:
-        options.extend(f"{name}={quote(value, safe='')}" for name, value in json.loads(continuation))
+        options.extend(f"{name}={quote(value, safe='')}" for name, value in _position(continuation))
     return Request("GET", f"/{table}()", query="&".join(options), headers=_JSON_HEADERS)
+
+
+def _position(continuation: str) -> list[tuple[str, str]]:
+    """The names and values in a token; callers of a host may send any text for one."""
+    try:
+        found = [(str(name), str(value)) for name, value in json.loads(continuation)]
+    except (ValueError, TypeError, RecursionError):
+        found = []
+    if not found or not {name for name, _ in found} <= set(_POSITION):
+        raise InvalidRequestError("The continuation token is not one of an earlier page.", status=400)
+    return found

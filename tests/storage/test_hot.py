@@ -27,6 +27,7 @@ from durable_core.storage.azure import open_account
 from durable_core.storage.base import DateTime, Entity, Guid, Int64, Operation, Receipt, StorageAccount, Verb
 from durable_core.storage.batch import encode_batch, row_path
 from durable_core.storage.hot_queue import put_request
+from durable_core.storage.hot_table import query_request
 from durable_core.storage.row_json import decode_entity, encode_entity
 from durable_core.storage.settings import EMULATOR_KEY, ConnectionSettings
 from durable_core.storage.transport import RetryPolicy
@@ -422,3 +423,13 @@ async def test_nobody_there_is_unavailable_after_all_tries() -> None:
         await account.queues.put("q", "x")
     assert not caught.value.after_retry
     await account.close()
+
+
+@pytest.mark.parametrize(
+    "token", ["garbage", "5", "[]", "{}", '[["$filter", "x"]]', '[["NextRowKey"]]', "[" * 100_000, '"ab"']
+)
+def test_a_token_of_nobody_is_refused_before_it_is_sent(token: str) -> None:
+    with pytest.raises(InvalidRequestError, match="continuation token"):
+        query_request("t", continuation=token)
+    ours = '[["NextPartitionKey", "a b"], ["NextRowKey", "c"]]'
+    assert query_request("t", continuation=ours).query == "NextPartitionKey=a%20b&NextRowKey=c"

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from durable_core.model import hosting
+
 if TYPE_CHECKING:
     from durable_core.client import TaskHubClient
     from durable_core.core.entity_calls import EntityLock, EntityOperationFailedError
@@ -92,6 +94,10 @@ _HOMES = {
     "TimerTask": "core.tasks",
     "TokenSource": "model.http_calls",
 }
+
+
+# Importing the model must not import a host; a Functions worker asks for one when it indexes the app.
+hosting.set_attach(lambda app, functions: import_module(f"{__name__}.host.functions_worker").attach(app, functions))
 
 
 def __getattr__(name: str) -> Any:

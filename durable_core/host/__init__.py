@@ -1,1 +1,1 @@
-"""The standalone Functions host behind ``durable start``."""
+"""Hosts: the standalone one behind `durable start`, and what runs inside the real one."""

@@ -25,8 +25,16 @@ from durable_core.host.loader import app_functions, load_app
 from durable_core.host.options import DurableOptions, durable_options
 from durable_core.host.runtime import WorkerRuntime
 from durable_core.host.server import WEBHOOKS, HostServer, largest_body, request_factory
-from durable_core.host.settings import apply_local_settings, option, read_host_json, read_local_settings, section
+from durable_core.host.settings import (
+    apply_local_settings,
+    option,
+    read_host_json,
+    read_local_settings,
+    route_prefix,
+    section,
+)
 from durable_core.host.timers import timer_functions
+from durable_core.model.hosting import STANDALONE_MARKER
 from durable_core.model.runtime import ClientProvider, LinkSettings, set_client_provider
 from durable_core.storage import azurite
 from durable_core.storage.azure import open_account
@@ -116,7 +124,7 @@ class AppHost:
         self._invoker = Invoker(str(root))
         timers = timer_functions(list(index.functions), self._invoker, root)
         self._runtime = WorkerRuntime(durable, options, connection, asyncio.get_running_loop())
-        prefix = str(_prefix(host)).strip("/")
+        prefix = route_prefix(host)
         # The port may be the system's choice; links take scheme and host from the request that asks for them.
         links = LinkSettings(f"http://localhost:{port}{WEBHOOKS}", options.connection)
         cors = read_cors(local.cors, local.cors_credentials)
@@ -188,7 +196,7 @@ class AppHost:
             "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
             "WEBSITE_HOSTNAME": f"localhost:{port}",
             "AzureWebJobsScriptRoot": str(root),
-            "DURABLE_CORE_HOST": "standalone",
+            STANDALONE_MARKER: "standalone",
         }.items():
             os.environ.setdefault(name, value)
 
@@ -263,8 +271,3 @@ class AppHost:
             await self._runner.cleanup()
         if self._azurite is not None:
             self._azurite.stop()
-
-
-def _prefix(host: dict[str, object]) -> object:
-    value = option(section(host, "extensions", "http"), "routePrefix")
-    return "api" if value is None else value

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from croniter import CroniterBadDateError, croniter
 
 from durable_core.errors import ConfigurationError
-from durable_core.host.options import parse_time_span
+from durable_core.host.values import parse_time_span
 
 _MONTHS = (
     "January",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,10 @@ from durable_core.core.history import LIVE, OrchestrationStatus
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import ConfigurationError
 from durable_core.host.settings import option, section
+from durable_core.host.values import boolean, integer, seconds, text
 from durable_core.taskhub.hub import PartitionManagement
 from durable_core.taskhub.names import HubNames, default_hub_name
 from durable_core.worker.settings import WorkerSettings
-
-_REFERENCE = re.compile(r"%([^%]+)%")
-_TIME_SPAN = re.compile(r"(?:(\d+)\.)?(\d+):(\d+)(?::(\d+(?:\.\d+)?))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +49,27 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
             f"Storage provider type ({kind}) was not found. Available storage providers: AzureStorage. "
             "(extensions.durableTask.storageProvider.type in host.json)"
         )
-    names = HubNames(_hub_name(option(durable, "hubName"), environ), _integer(provider, "partitionCount", 4, 1, 16))
+    names = HubNames(_hub_name(durable, environ), integer(provider, "partitionCount", 4, 1, 16))
     defaults = WorkerSettings()
     worker = WorkerSettings(
-        max_concurrent_activities=_integer(
+        max_concurrent_activities=integer(
             durable, "maxConcurrentActivityFunctions", defaults.max_concurrent_activities, 1
         ),
-        max_concurrent_orchestrators=_integer(
+        max_concurrent_orchestrators=integer(
             durable, "maxConcurrentOrchestratorFunctions", defaults.max_concurrent_orchestrators, 1
         ),
-        max_concurrent_entities=_integer(durable, "maxConcurrentEntityFunctions", defaults.max_concurrent_entities, 1),
+        max_concurrent_entities=integer(durable, "maxConcurrentEntityFunctions", defaults.max_concurrent_entities, 1),
         entities=EntityRules(
-            reorder_window=_integer(durable, "entityMessageReorderWindowInMinutes", 30, 0) * 60 * PER_SECOND,
-            batch_limit=_integer(durable, "maxEntityOperationBatchSize", defaults.entities.batch_limit, 1),
-            rolls_back=_boolean(durable, "rollbackEntityOperationsOnExceptions", True),
+            reorder_window=integer(durable, "entityMessageReorderWindowInMinutes", 30, 0) * 60 * PER_SECOND,
+            batch_limit=integer(durable, "maxEntityOperationBatchSize", defaults.entities.batch_limit, 1),
+            rolls_back=boolean(durable, "rollbackEntityOperationsOnExceptions", True),
         ),
-        control_queue_batch_size=min(_integer(provider, "controlQueueBatchSize", 32, 1), 32),
-        control_queue_buffer=_integer(provider, "controlQueueBufferThreshold", 256, 1, 1000),
-        max_polling_interval=_seconds(provider, "maxQueuePollingInterval", 30.0),
-        store_inputs=_boolean(durable, "storeInputsInOrchestrationHistory", False),
-        activity_grace=_seconds(durable, "gracefulShutdownTimeout", defaults.activity_grace),
-        episode_limit=_seconds(durable, "orchestratorTimeout", defaults.episode_limit),
+        control_queue_batch_size=min(integer(provider, "controlQueueBatchSize", 32, 1), 32),
+        control_queue_buffer=integer(provider, "controlQueueBufferThreshold", 256, 1, 1000),
+        max_polling_interval=seconds(provider, "maxQueuePollingInterval", 30.0),
+        store_inputs=boolean(durable, "storeInputsInOrchestrationHistory", False),
+        activity_grace=seconds(durable, "gracefulShutdownTimeout", defaults.activity_grace),
+        episode_limit=seconds(durable, "orchestratorTimeout", defaults.episode_limit),
     )
     overridable = str(option(durable, "overridableExistingInstanceStates") or "NonRunningStates")
     if overridable.lower() not in ("nonrunningstates", "anystate"):
@@ -86,7 +83,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         names,
         worker,
         str(option(provider, "connectionName") or option(provider, "connectionStringName") or "Storage"),
-        _boolean(durable, "useAppLease", True),
+        boolean(durable, "useAppLease", True),
         frozenset(OrchestrationStatus) if any_state else frozenset(OrchestrationStatus) - LIVE,
         str(option(durable, "defaultVersion") or ""),
         _management(provider),
@@ -94,8 +91,8 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
 
 
 def _management(provider: Mapping[str, Any]) -> PartitionManagement:
-    table = _boolean(provider, "useTablePartitionManagement", True)
-    if _boolean(provider, "useLegacyPartitionManagement", False):
+    table = boolean(provider, "useTablePartitionManagement", True)
+    if boolean(provider, "useLegacyPartitionManagement", False):
         where = "host.json: extensions.durableTask.storageProvider.useLegacyPartitionManagement"
         if table and option(provider, "useTablePartitionManagement") is not None:
             raise ConfigurationError(f"{where} and useTablePartitionManagement cannot both be true.")
@@ -107,60 +104,5 @@ def _management(provider: Mapping[str, Any]) -> PartitionManagement:
     return PartitionManagement.TABLE if table else PartitionManagement.BLOB
 
 
-def _hub_name(configured: Any, environ: Mapping[str, str]) -> str:
-    if not configured:
-        return default_hub_name(environ)
-    reference = _REFERENCE.fullmatch(str(configured))
-    if reference is None:
-        return str(configured)
-    value = environ.get(reference[1])
-    if not value:
-        raise ConfigurationError(
-            f"host.json: extensions.durableTask.hubName refers to the app setting {reference[1]}, which is not set."
-        )
-    return value
-
-
-def _integer(document: Mapping[str, Any], name: str, default: int, least: int, most: int | None = None) -> int:
-    value = option(document, name)
-    if value is None:
-        return default
-    label = name[0].upper() + name[1:]
-    try:
-        number = int(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"host.json: {label} must be an integer, not {value!r}.") from error
-    if number < least or (most is not None and number > most):
-        wanted = f"between {least} and {most}" if most is not None else "a positive integer value"
-        raise ConfigurationError(f"host.json: {label} must be {wanted}, but it is {number}.")
-    return number
-
-
-def _boolean(document: Mapping[str, Any], name: str, default: bool) -> bool:
-    value = option(document, name)
-    if value is None:
-        return default
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() in ("true", "false"):
-        return str(value).lower() == "true"
-    raise ConfigurationError(f"host.json: {name} must be true or false, not {value!r}.")
-
-
-def _seconds(document: Mapping[str, Any], name: str, default: float) -> float:
-    value = option(document, name)
-    if value is None:
-        return default
-    seconds = parse_time_span(str(value))
-    if seconds is None or seconds <= 0:
-        raise ConfigurationError(f"host.json: {name} must be a positive time span like 00:00:30, not {value!r}.")
-    return seconds
-
-
-def parse_time_span(text: str) -> float | None:
-    """Seconds of a .NET TimeSpan text such as ``00:05:00`` or ``1.12:00:00``; None if it is none."""
-    found = _TIME_SPAN.fullmatch(text.strip())
-    if found is None:
-        return None
-    days, hours, minutes, seconds = found.groups()
-    return ((int(days or 0) * 24 + int(hours)) * 60 + int(minutes)) * 60 + float(seconds or 0)
+def _hub_name(durable: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    return text(durable, "hubName", environ, where="extensions.durableTask.") or default_hub_name(environ)

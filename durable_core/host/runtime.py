@@ -13,6 +13,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from durable_core.errors import ConfigurationError, StorageError, UnavailableError
+from durable_core.host.functions_logging import BACKGROUND
 from durable_core.host.options import DurableOptions
 from durable_core.host.other_hubs import OtherHubs, ReachableHubs
 from durable_core.host.threaded_client import ThreadedClient
@@ -40,7 +41,7 @@ class WorkerRuntime:
 
     Args:
         connection: the storage account.
-        user_loop: where asynchronous activities run.
+        user_loop: where asynchronous activities run; None: on the worker's own.
         environ: read for the app's name.
         ends_with_parent: stop the worker when the process that started this one is gone, as inside the Functions host.
     """
@@ -50,7 +51,7 @@ class WorkerRuntime:
         functions: Functions,
         options: DurableOptions,
         connection: ConnectionSettings,
-        user_loop: asyncio.AbstractEventLoop,
+        user_loop: asyncio.AbstractEventLoop | None,
         environ: Mapping[str, str] = os.environ,
         *,
         ends_with_parent: bool = False,
@@ -61,6 +62,8 @@ class WorkerRuntime:
         self._user_loop = user_loop
         self._app_name = environ.get("WEBSITE_SITE_NAME", "") if options.use_app_lease else None
         self._ends_with_parent = ends_with_parent
+        self.is_orphaned = False
+        """The process that started this one is gone, and the worker has ended for that."""
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._draining: asyncio.Event | None = None
@@ -77,6 +80,11 @@ class WorkerRuntime:
     def task_hub(self) -> str:
         """Name of the task hub."""
         return self._options.names.hub
+
+    @property
+    def has_ended(self) -> bool:
+        """The worker was started and runs no more."""
+        return self._ended.done()
 
     def start(self) -> None:
         """Start the thread; the worker connects in the background, with back-off, until storage answers."""
@@ -125,6 +133,7 @@ class WorkerRuntime:
 
     def _run(self) -> None:
         failure = ConfigurationError("The task hub worker is not running.")
+        BACKGROUND.set(True)
         try:
             asyncio.run(self._main())
         except ConfigurationError as error:
@@ -172,7 +181,7 @@ class WorkerRuntime:
             leases,
             identity,
             app_name=self._app_name,
-            orphaned=self._stop_from_anywhere if self._ends_with_parent else None,
+            orphaned=self._end_as_orphan if self._ends_with_parent else None,
             management=self._options.management,
         )
         threads = (
@@ -197,6 +206,10 @@ class WorkerRuntime:
             default_version=self._options.default_version,
         )
         return worker, client
+
+    def _end_as_orphan(self) -> None:
+        self.is_orphaned = True
+        self._stop_from_anywhere()
 
     def _stop_from_anywhere(self) -> None:
         self.drain()

@@ -138,3 +138,9 @@ def _read_json(path: Path) -> dict[str, Any] | None:
     if not isinstance(document, dict):
         raise ConfigurationError(f"{path} must hold a JSON object.")
     return document
+
+
+def route_prefix(document: Mapping[str, Any]) -> str:
+    """``extensions.http.routePrefix`` without slashes; may be empty."""
+    value = option(section(document, "extensions", "http"), "routePrefix")
+    return "api" if value is None else str(value).strip("/")

@@ -20,7 +20,7 @@ from durable_core.errors import ConfigurationError
 from durable_core.host.indexing import IndexedFunction
 from durable_core.host.invocation import Invoker
 from durable_core.host.ncrontab import parse_schedule
-from durable_core.host.options import parse_time_span
+from durable_core.host.values import parse_time_span
 from durable_core.worker.file_lock import FileLock
 
 logger = logging.getLogger("durable_core.host")

@@ -81,6 +81,7 @@ def may_exist(instance_id: str) -> bool:
 
 def check_status(call: Call, instance_id: str) -> Response:
     """The 202 answer with the links of an instance (http-and-protocol 1.7)."""
-    links = management_links(seen_from(call.links, call.request.url), call.task_hub, instance_id)
+    seen = seen_from(call.links, call.request.url, call.request.headers)
+    links = management_links(seen, call.task_hub, instance_id)
     document = {name: links[name] for name in CHECK_STATUS}
     return json_response(202, document, {"Location": links["statusQueryGetUri"], "Retry-After": _RETRY_AFTER})

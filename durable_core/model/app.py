@@ -23,6 +23,7 @@ from durable_core.model.activities import build_activity
 from durable_core.model.client_input import inject_client
 from durable_core.model.dialect import OWN, Dialect
 from durable_core.model.entities import build_entity
+from durable_core.model.hosting import errors_shown, with_added_functions
 from durable_core.model.http_activity import http_activity
 from durable_core.model.http_calls import HTTP_ACTIVITY
 from durable_core.model.naming import durable_name
@@ -200,13 +201,17 @@ class DFApp(Blueprint, FunctionRegister):
     def get_functions(self) -> list[Function]:
         """Functions with native triggers; may be called any number of times.
 
+        Inside the worker of the real Functions host, also those that serve and keep up the task hub, which is started
+        by the first call.
+
         Raises:
             ValueError, TypeError: a function, durable or not, cannot be used; the text names it.
         """
         if self._built is not None and self._built[0] == len(self._function_builders):
             return self._built[1]
-        self.durable_functions()
-        functions = native_functions(self)
+        with errors_shown():
+            self.durable_functions()
+            functions = with_added_functions(self, native_functions(self))
         self._built = (len(self._function_builders), functions)
         return functions
 

@@ -179,7 +179,7 @@ class DurableOrchestrationClient(InstanceMethods, EntityMethods):
 
     def get_client_response_links(self, request: func.HttpRequest | None, instance_id: str) -> dict[str, str]:
         """The links with scheme and host of ``request``."""
-        links = seen_from(self._links, request.url if request is not None else None)
+        links = self._links if request is None else seen_from(self._links, request.url, request.headers)
         return management_links(links, self._hub.task_hub, instance_id)
 
 

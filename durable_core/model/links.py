@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 from durable_core.model.runtime import LinkSettings
 
@@ -30,10 +31,19 @@ def management_links(links: LinkSettings, task_hub: str, instance_id: str) -> di
     }
 
 
-def seen_from(links: LinkSettings, url: str | None) -> LinkSettings:
-    """The same settings with scheme and authority of the request ``url``, if it has any."""
+def seen_from(links: LinkSettings, url: str | None, headers: Mapping[str, str] | None = None) -> LinkSettings:
+    """The same settings as the caller of ``url`` needs them: with scheme and authority of the address it used.
+
+    Behind the front ends of Azure a request may arrive as http: an https base stays https. With ``passes_key`` the
+    links carry the key that the caller presented, unless one is configured (functions-host 6.3).
+    """
     asked = urlsplit(url or "")
     if not asked.netloc:
         return links
-    base = urlsplit(links.base)._replace(scheme=asked.scheme, netloc=asked.netloc)
-    return replace(links, base=base.geturl())
+    base = urlsplit(links.base)
+    scheme = "https" if base.scheme == "https" else asked.scheme
+    code = links.code
+    if code is None and links.passes_key:
+        named = {name.lower(): value for name, value in (headers or {}).items()}
+        code = named.get("x-functions-key") or dict(parse_qsl(asked.query)).get("code")
+    return replace(links, base=base._replace(scheme=scheme, netloc=asked.netloc).geturl(), code=code)

@@ -85,11 +85,13 @@ class LinkSettings:
         base: address of the management API without a trailing slash.
         connection: name of the storage connection, part of every link.
         code: key that the links carry, if they need one.
+        passes_key: without such a key, carry the one that the caller of the function presented.
     """
 
     base: str
     connection: str = "Storage"
     code: str | None = None
+    passes_key: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,12 +124,16 @@ class ClientProvider:
         return replace(self, client=self.others(task_hub, connection), links=links)
 
 
-_current: list[ClientProvider] = []
-"""The provider of this process, if a host has set one."""
+_current: list[ClientProvider | ConfigurationError] = []
+"""The provider of this process, if a host has set one, or why it could not."""
 
 
-def set_client_provider(provider: ClientProvider | None) -> None:
-    """Called by the host before the first function runs, and with None when it stops."""
+def set_client_provider(provider: ClientProvider | ConfigurationError | None) -> None:
+    """Called by the host before the first function runs, and with None when it stops.
+
+    Args:
+        provider: or the error that keeps the task hub from running; every client function then raises it.
+    """
     _current[:] = [] if provider is None else [provider]
 
 
@@ -135,11 +141,13 @@ def client_provider() -> ClientProvider:
     """The provider of this process.
 
     Raises:
-        ConfigurationError: no host has set one.
+        ConfigurationError: no host has set one, or the settings of the task hub cannot be used.
     """
     if not _current:
         raise ConfigurationError(
             "No task hub is running in this process, so there is no durable client. Start the app with "
             "`durable start`; in a unit test call the function's `.client_function` with a client of your own."
         )
+    if isinstance(_current[0], ConfigurationError):
+        raise ConfigurationError(str(_current[0]))
     return _current[0]

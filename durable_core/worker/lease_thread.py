@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 from collections.abc import Callable, Coroutine
@@ -84,7 +85,9 @@ class LeaseThread:
         """Start the thread and stay until cancelled; then end it."""
         ended: Future[None] = Future()
         bridge = _Bridge(worker, asyncio.get_running_loop())
-        thread = threading.Thread(target=self._thread, args=(bridge, ended), name="durable-leases", daemon=True)
+        # What the lease thread sets going on the worker's loop belongs to the same context as the worker.
+        run = contextvars.copy_context().run
+        thread = threading.Thread(target=run, args=(self._thread, bridge, ended), name="durable-leases", daemon=True)
         thread.start()
         try:
             await asyncio.shield(asyncio.wrap_future(ended))

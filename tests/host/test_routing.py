@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from durable_core.errors import ConfigurationError
 from durable_core.host.ncrontab import parse_schedule
-from durable_core.host.options import parse_time_span
 from durable_core.host.routing import RouteError, conflicts, parse_route
+from durable_core.host.values import parse_time_span
 
 
 @pytest.mark.parametrize(

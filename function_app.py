@@ -7,12 +7,16 @@ from functions import (
     aggregator,
     approval,
     counter,
+    eternal_cleanup,
     fan_out_fan_in,
     hello_sequence,
     http_polling,
     http_start,
     monitor,
+    retry_and_compensate,
+    sub_orchestration,
     transfer,
+    versioned,
 )
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
@@ -23,6 +27,10 @@ PATTERNS = (
     http_polling,
     monitor,
     approval,
+    sub_orchestration,
+    eternal_cleanup,
+    retry_and_compensate,
+    versioned,
     counter,
     transfer,
     aggregator,

@@ -151,6 +151,10 @@ class OrchestrationRun:
         """Decisions by id that no event has confirmed and nobody has taken."""
         return self._pending
 
+    def awaited_events(self) -> list[str]:
+        """Names of the external events that the code waits for, in the order of the waits."""
+        return [name for name, waiters in self._waiters.items() for task, _ in waiters if not task.is_completed]
+
     @property
     def will_continue_as_new(self) -> bool:
         """``continue_as_new`` has been called in this generation."""

@@ -144,6 +144,10 @@ class RuntimeState:
         """A decision with this id is in the history."""
         return task_id in self._scheduled
 
+    def has_reply(self, task_id: int) -> bool:
+        """The decision with this id has been answered."""
+        return (_REPLY, task_id) in self._seen
+
     def is_duplicate(self, event: HistoryEvent) -> bool:
         """The history already holds this received event, told by its ``identity``."""
         key = identity(event)

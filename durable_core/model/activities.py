@@ -11,7 +11,7 @@ from azure.functions.decorators.function_app import FunctionBuilder
 
 from durable_core.model.failures import activity_failure
 from durable_core.model.function_context import FunctionContext
-from durable_core.model.naming import durable_name
+from durable_core.model.naming import Substitute, durable_name, itself
 from durable_core.model.serialization import encode_or_none
 from durable_core.model.triggers import ActivityTrigger
 from durable_core.worker.functions import Activity, ActivityCall
@@ -37,7 +37,7 @@ class ActivityContext(FunctionContext):
         return self._call.task_id
 
 
-def build_activity(builder: FunctionBuilder) -> Activity:
+def build_activity(builder: FunctionBuilder, substitute: Substitute = itself) -> Activity:
     """The activity behind a decorated function.
 
     Raises:
@@ -45,7 +45,7 @@ def build_activity(builder: FunctionBuilder) -> Activity:
     """
     function = builder._function
     name = durable_name(builder)
-    user: Callable[..., Any] = function.get_user_function()
+    user: Callable[..., Any] = substitute("activity", name, function.get_user_function())
     trigger = function.get_trigger()
     assert isinstance(trigger, ActivityTrigger)
     extra = [binding.name for binding in function.get_bindings() if binding is not trigger]

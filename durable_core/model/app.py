@@ -26,7 +26,7 @@ from durable_core.model.entities import build_entity
 from durable_core.model.hosting import errors_shown, with_added_functions
 from durable_core.model.http_activity import http_activity
 from durable_core.model.http_calls import HTTP_ACTIVITY
-from durable_core.model.naming import durable_name
+from durable_core.model.naming import Substitute, durable_name, itself
 from durable_core.model.orchestrators import build_orchestrator
 from durable_core.model.runtime import client_provider
 from durable_core.model.triggers import (
@@ -215,14 +215,17 @@ class DFApp(Blueprint, FunctionRegister):
         self._built = (len(self._function_builders), functions)
         return functions
 
-    def durable_functions(self) -> Functions:
+    def durable_functions(self, substitute: Substitute = itself) -> Functions:
         """Orchestrators, activities and entities by their durable names.
+
+        Args:
+            substitute: gives what runs in place of each of them.
 
         Raises:
             ValueError: a name is taken twice, or begins with ``@``.
             TypeError: a function has the wrong shape.
         """
-        return durable_functions(self._function_builders)
+        return durable_functions(self._function_builders, substitute)
 
 
 def native_functions(app: FunctionRegister) -> list[Function]:
@@ -241,7 +244,7 @@ def native_functions(app: FunctionRegister) -> list[Function]:
     return functions
 
 
-def durable_functions(builders: Iterable[FunctionBuilder]) -> Functions:
+def durable_functions(builders: Iterable[FunctionBuilder], substitute: Substitute = itself) -> Functions:
     """Orchestrators, activities and entities of an app object by their durable names.
 
     Raises:
@@ -255,13 +258,13 @@ def durable_functions(builders: Iterable[FunctionBuilder]) -> Functions:
         trigger = builder._function.get_trigger()
         if isinstance(trigger, OrchestrationTrigger):
             _check_name(builder, "orchestrator", orchestrators)
-            orchestrators[durable_name(builder)] = build_orchestrator(builder)
+            orchestrators[durable_name(builder)] = build_orchestrator(builder, substitute)
         elif isinstance(trigger, ActivityTrigger):
             _check_name(builder, "activity", activities)
-            activities[durable_name(builder)] = build_activity(builder)
+            activities[durable_name(builder)] = build_activity(builder, substitute)
         elif isinstance(trigger, EntityTrigger):
             _check_name(builder, "entity", entities)
-            entities[durable_name(builder).lower()] = build_entity(builder)
+            entities[durable_name(builder).lower()] = build_entity(builder, substitute)
     activities.setdefault(HTTP_ACTIVITY, http_activity())
     return Functions(orchestrators, activities, entities)
 

@@ -13,11 +13,11 @@ from durable_core.model.dialect import OWN, Dialect
 from durable_core.model.entity_class import DurableEntity, call_operation, check_operations
 from durable_core.model.entity_context import DurableEntityContext
 from durable_core.model.failures import exception_message, user_traceback
-from durable_core.model.naming import durable_name
+from durable_core.model.naming import Substitute, durable_name, itself
 from durable_core.model.triggers import EntityTrigger
 
 
-def build_entity(builder: FunctionBuilder) -> Entity:
+def build_entity(builder: FunctionBuilder, substitute: Substitute = itself) -> Entity:
     """The entity behind a decorated function or class.
 
     Raises:
@@ -26,8 +26,8 @@ def build_entity(builder: FunctionBuilder) -> Entity:
     name = durable_name(builder)
     trigger = builder._function.get_trigger()
     assert isinstance(trigger, EntityTrigger)
-    user: Any = builder._function.get_user_function().entity_function  # type: ignore[attr-defined]
-    return entity_of(name, user, trigger.dialect)
+    registered: Any = builder._function.get_user_function()
+    return entity_of(name, substitute("entity", name, registered.entity_function), trigger.dialect)
 
 
 def entity_of(name: str, user: Any, dialect: Dialect = OWN) -> Entity:

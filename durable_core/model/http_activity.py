@@ -49,7 +49,7 @@ async def _run(call: ActivityCall, input: str | None) -> str | None:
         raise HttpCallError(f"{method} {uri}: Reached user specified timeout: {timeout or '00:04:00'}.") from error
     except aiohttp.ClientError as error:
         raise HttpCallError(f"{method} {uri} could not be sent: {error}") from error
-    _check_status(method, uri, answer["statusCode"], request.get("retryOptions"))
+    check_retry(method, uri, answer["statusCode"], request.get("retryOptions"))
     return json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -76,7 +76,12 @@ async def _send(method: str, uri: str, request: dict[str, Any]) -> dict[str, Any
         return {"statusCode": got.status, "headers": found, "content": await got.text(errors="replace")}
 
 
-def _check_status(method: str, uri: str, status: int, retry: Any) -> None:
+def check_retry(method: str, uri: str, status: int, retry: Any) -> None:
+    """Fail the activity for a status that the call's retry options name.
+
+    Raises:
+        HttpCallError: the call is to be tried again.
+    """
     if not isinstance(retry, dict):
         return
     codes = retry.get("StatusCodesToRetry") or []

@@ -9,6 +9,15 @@ from azure.functions.decorators.function_app import FunctionBuilder
 
 from durable_core.model.triggers import ActivityTrigger, OrchestrationTrigger
 
+Substitute = Callable[[str, str, Any], Any]
+"""Gives what runs in place of a registered function: called with ``orchestrator``, ``activity`` or ``entity``, the
+durable name and the user's function."""
+
+
+def itself(kind: str, name: str, user: Any) -> Any:
+    """The substitute that replaces nothing."""
+    return user
+
 
 def activity_name(function: str | Callable[..., Any]) -> str:
     """The durable name of an activity given by name or as the decorated function."""

@@ -10,12 +10,12 @@ from azure.functions.decorators.function_app import FunctionBuilder
 
 from durable_core.core.replay import Orchestrator
 from durable_core.model.failures import orchestrator_failure
-from durable_core.model.naming import durable_name
+from durable_core.model.naming import Substitute, durable_name, itself
 from durable_core.model.serialization import encode_or_none
 from durable_core.model.triggers import OrchestrationTrigger
 
 
-def build_orchestrator(builder: FunctionBuilder) -> Orchestrator:
+def build_orchestrator(builder: FunctionBuilder, substitute: Substitute = itself) -> Orchestrator:
     """The orchestrator behind a decorated function.
 
     Raises:
@@ -25,7 +25,8 @@ def build_orchestrator(builder: FunctionBuilder) -> Orchestrator:
     trigger = builder._function.get_trigger()
     assert isinstance(trigger, OrchestrationTrigger)
     start, input_type = trigger.dialect.start, trigger.input_type
-    user: Callable[[Any], Any] = builder._function.get_user_function().orchestrator_function  # type: ignore[attr-defined]
+    registered: Any = builder._function.get_user_function()
+    user: Callable[[Any], Any] = substitute("orchestrator", name, registered.orchestrator_function)
     if inspect.iscoroutinefunction(user) or inspect.isasyncgenfunction(user):
         raise TypeError(
             f"Orchestrator function '{name}' is `async def`; an orchestrator is a generator: write `def` and `yield` "

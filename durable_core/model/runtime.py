@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -135,6 +136,17 @@ def set_client_provider(provider: ClientProvider | ConfigurationError | None) ->
         provider: or the error that keeps the task hub from running; every client function then raises it.
     """
     _current[:] = [] if provider is None else [provider]
+
+
+@contextmanager
+def provided(provider: ClientProvider) -> Iterator[None]:
+    """Functions get their clients from ``provider`` inside; the one from before comes back behind."""
+    before = list(_current)
+    _current[:] = [provider]
+    try:
+        yield
+    finally:
+        _current[:] = before
 
 
 def client_provider() -> ClientProvider:

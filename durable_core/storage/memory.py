@@ -74,6 +74,10 @@ class MemoryStorage:
         """All messages of a queue, invisible ones included, oldest first; none if it does not exist."""
         return self._queues.all_messages(queue)
 
+    def next_visible(self, queue: str) -> int | None:
+        """Ticks at which the queue's next message is visible, maybe in the past; None if there is no message."""
+        return self._queues.next_visible(queue)
+
     def table_names(self) -> list[str]:
         return sorted(table.name for table in self._tables.tables.values())
 

@@ -172,6 +172,10 @@ class QueueService:
         queue.messages.clear()
         queue.schedule.clear()
 
+    def next_visible(self, name: str) -> int | None:
+        queue = self.queues.get(name)
+        return min((message.visible for message in queue.messages.values()), default=None) if queue else None
+
     def all_messages(self, name: str) -> list[QueueMessage]:
         queue = self.queues.get(name)
         return [message.seen() for message in queue.messages.values()] if queue else []

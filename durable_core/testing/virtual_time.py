@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from random import Random
 from typing import Any, TypeVar
 
@@ -42,11 +43,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
     def __init__(self, random: Random | None = None, limit: float = float("inf")) -> None:
         super().__init__()
+        # Timers of this far ahead count as due; with less, floats of many virtual days never get there.
+        self._clock_resolution = 1e-6
         self._limit = limit
         self._virtual = 0.0
         self._random = random
         self._executing = 0
         self._turns = 0
+        self._pauses: list[asyncio.Future[None]] = []
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -60,6 +64,27 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._executing += 1
         future.add_done_callback(self._executed)
         return future
+
+    async def pause(self) -> None:
+        """Wait until nothing is left to do at this moment of virtual time: whatever comes next needs a timer."""
+        future: asyncio.Future[None] = self.create_future()
+        self._pauses.append(future)
+        await future
+
+    def next_timer(self) -> float | None:
+        """When the next timer is due, in virtual seconds; None if there is none."""
+        self._drop_cancelled()
+        scheduled: list[asyncio.TimerHandle] = self._scheduled  # type: ignore[attr-defined]
+        return scheduled[0].when() if scheduled else None
+
+    @contextmanager
+    def executor_waits(self) -> Iterator[None]:
+        """While a call in an executor waits for something on this loop: time goes on meanwhile."""
+        self._executing -= 1
+        try:
+            yield
+        finally:
+            self._executing += 1
 
     def _executed(self, _: asyncio.Future[Any]) -> None:
         self._executing -= 1
@@ -81,12 +106,14 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super()._run_once()  # type: ignore[misc]
 
     def _jump(self) -> None:
-        """Make it the time of the next timer."""
+        """Make it the time of the next timer, unless somebody waits for this very moment."""
+        pauses, self._pauses = [future for future in self._pauses if not future.done()], []
+        if pauses:
+            for future in pauses:
+                future.set_result(None)
+            return
+        self._drop_cancelled()
         scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
-        while scheduled and scheduled[0].cancelled():
-            handle = heapq.heappop(scheduled)
-            handle._scheduled = False
-            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
         if not scheduled:
             raise DeadlockError(f"every task waits for something that cannot happen any more; {self._waiting()}")
         when: float = scheduled[0].when()
@@ -95,6 +122,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         if when > self._virtual:
             self._virtual = when
             self._turns = 0
+
+    def _drop_cancelled(self) -> None:
+        scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        while scheduled and scheduled[0].cancelled():
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
 
     def _waiting(self) -> str:
         """Names and places of some tasks that have not ended."""
@@ -139,13 +173,14 @@ def run(main: Coroutine[Any, Any, T], *, seed: int | None = None, limit: float =
         return loop.run_until_complete(main)
     finally:
         try:
-            _cancel_rest(loop)
+            cancel_rest(loop)
         finally:
             asyncio.set_event_loop(None)
             loop.close()
 
 
-def _cancel_rest(loop: VirtualTimeLoop) -> None:
+def cancel_rest(loop: VirtualTimeLoop) -> None:
+    """Cancel what still runs on a loop, before it is closed."""
     loop._limit = float("inf")
     loop._turns = 0
     for _ in range(_LAST_ROUNDS):  # what is cancelled may begin something new

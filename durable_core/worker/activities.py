@@ -111,6 +111,10 @@ class ActivityWorker:
         self._running[task] = held
         task.add_done_callback(self._finished)
 
+    def signal(self) -> None:
+        """A work item is visible: receive it now."""
+        self._polling.signal()
+
     def hurry(self, seconds: float) -> None:
         """Poll at short intervals for a while: work items that another worker held appear by themselves."""
         self._polling.hurry(seconds)

@@ -115,16 +115,18 @@ class MessageLeases:
             queues: clients that belong to the calling loop.
         """
         while True:
-            due = self._start_due()
-            if due:
-                await asyncio.gather(*(self._renew(queues, held) for held in due))
-            with self._lock:
-                next_due = self._due[0][0] if self._due else None
+            next_due = await self.renew_due(queues)
             # What is held meanwhile is due one interval from then, and a lease lasts three.
-            pause = self._renewal / 2
-            if next_due is not None:
-                pause = min(pause, max(next_due - self._monotonic(), 0.01))
-            await asyncio.sleep(pause)
+            await asyncio.sleep(self._renewal / 2 if next_due is None else min(self._renewal / 2, next_due))
+
+    async def renew_due(self, queues: QueueStore) -> float | None:
+        """Renew what is due now; returns the seconds until the next renewal, None if nothing is held."""
+        due = self._start_due()
+        if due:
+            await asyncio.gather(*(self._renew(queues, held) for held in due))
+        with self._lock:
+            next_due = self._due[0][0] if self._due else None
+        return None if next_due is None else max(next_due - self._monotonic(), 0.01)
 
     def _start_due(self) -> list[HeldMessage]:
         now = self._monotonic()

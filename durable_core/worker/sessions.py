@@ -31,7 +31,8 @@ from durable_core.worker.user_code import UserCode
 
 logger = logging.getLogger("durable_core.worker")
 
-_SWEEP = 30.0
+_SWEEPS = 10
+"""Looks for idle sessions per idle time."""
 _MOST_COMPLAINTS = 10_000
 
 
@@ -205,7 +206,7 @@ class Sessions:
     async def sweep_forever(self) -> None:
         """Let idle cached sessions go, until cancelled."""
         while True:
-            await asyncio.sleep(min(_SWEEP, self.settings.session_idle))
+            await asyncio.sleep(self.settings.session_idle / _SWEEPS)
             limit = asyncio.get_running_loop().time() - self.settings.session_idle
             while self._cached:
                 instance_id, oldest = next(iter(self._cached.items()))

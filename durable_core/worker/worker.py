@@ -261,6 +261,14 @@ class TaskHubWorker:
         if listener is not None:
             listener[0].signal()
 
+    def wake_queue(self, queue: str) -> None:
+        """A message is visible in ``queue``: receive from it now if this worker reads it."""
+        if queue == self.hub.names.work_items:
+            self.activities.signal()
+        for partition, (listener, _) in self._listeners.items():
+            if queue == self.hub.names.control_queue(partition):
+                listener.signal()
+
     def accept(self, sent: Sent, *, is_new_instance: bool = False) -> None:
         """Handle a message that a client of this process wrote invisible."""
         message = sent.data.task_message

@@ -1,128 +1,81 @@
-"""The orchestrators of the sample app, event by event and without a task hub."""
+"""The patterns of the sample app, tested as users test their own apps (docs/testing.md)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from unittest.mock import AsyncMock, Mock, create_autospec
+from unittest.mock import Mock, create_autospec
+from urllib.parse import urlsplit
 
 import azure.functions as func
 import pytest
 
 import durable_core as df
-from durable_core.core import ticks
-from durable_core.core.decisions import Complete, CreateTimer, Decision, ScheduleTask
-from durable_core.core.history import (
-    EventRaised,
-    ExecutionStarted,
-    HistoryEvent,
-    OrchestrationInstance,
-    OrchestratorStarted,
-    TaskCompleted,
-    TimerFired,
-)
-from durable_core.core.replay import OrchestrationRun
-from durable_core.errors import InstanceExistsError
-from durable_core.worker.functions import ActivityCall
-from function_app import app
-from functions.http_start import http_start
+from durable_core.testing import DurableTestEnvironment, StuckError
 
-FUNCTIONS = app.durable_functions()
-NOON = ticks.parse("2026-01-01T12:00:00Z")
+# ---- hello_sequence: function chaining -----------------------------------------------------------------------------
 
 
-class Play:
-    """Runs one orchestrator; activities are run at once, timers fire when the test lets time pass."""
-
-    def __init__(self, name: str, input: Any = None) -> None:
-        orchestrator = FUNCTIONS.orchestrators[name]
-        self.run = OrchestrationRun(orchestrator)
-        self.now = NOON
-        self.timers: list[CreateTimer] = []
-        self.called: list[str] = []
-        self.end: Complete | None = None
-        text = None if input is None else json.dumps(input)
-        start = ExecutionStarted(timestamp=NOON, instance=OrchestrationInstance("i", "e"), name=name, input=text)
-        self.feed([start])
-
-    def feed(self, events: Sequence[HistoryEvent]) -> None:
-        self.run.feed([OrchestratorStarted(timestamp=self.now), *events], replaying=False)
-        answers = [answer for decision in self.run.take_decisions() if (answer := self.carry_out(decision))]
-        if answers:
-            self.feed(answers)
-
-    def carry_out(self, decision: Decision) -> HistoryEvent | None:
-        if isinstance(decision, ScheduleTask):
-            activity = FUNCTIONS.activities[decision.name]
-            self.called.append(decision.name)
-            result = activity.body(ActivityCall(decision.name, "i", "e", decision.id), decision.input)
-            assert result is None or isinstance(result, str)
-            return TaskCompleted(timestamp=self.now, task_scheduled_id=decision.id, result=result)
-        if isinstance(decision, CreateTimer):
-            self.timers.append(decision)
-        elif isinstance(decision, Complete):
-            self.end = decision
-        return None
-
-    def pass_time(self) -> None:
-        """The first timer fires."""
-        timer = self.timers.pop(0)
-        self.now = max(self.now, timer.fire_at)
-        self.feed([TimerFired(timestamp=self.now, timer_id=timer.id, fire_at=timer.fire_at)])
-
-    @property
-    def output(self) -> Any:
-        assert self.end is not None, "the orchestrator is still waiting"
-        assert self.end.status.name == "Completed", self.end.result
-        return json.loads(self.end.result or "null")
+def test_the_cities_are_greeted_in_order(env: DurableTestEnvironment) -> None:
+    assert env.run("hello_sequence").output == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
+    assert env.activity("say_hello").inputs == ["Tokyo", "Seattle", "London"]
 
 
-def test_hello_sequence() -> None:
-    play = Play("hello_sequence")
-    assert play.output == ["Hello Tokyo!", "Hello Seattle!", "Hello London!"]
-    assert play.called == ["say_hello"] * 3
+def test_a_crash_in_the_middle_repeats_only_the_step_that_was_running(env: DurableTestEnvironment) -> None:
+    env.activity("say_hello").replies("Hello Tokyo!", "lost in the crash", "Hello Seattle!", "Hello London!")
+    instance = env.start("hello_sequence", start_at=env.now + timedelta(seconds=1))
+    env.activity("say_hello").crashes_worker()
+    assert instance.wait().output[0] == "lost in the crash"
+    assert env.activity("say_hello").inputs == ["Tokyo", "Tokyo", "Seattle", "London"]
+
+
+# ---- fan_out_fan_in ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("count", "total"), [(0, 0), (None, 0), (1, 0), (5, 30)])
-def test_fan_out_fan_in_adds_up_what_the_items_return(count: int | None, total: int) -> None:
-    play = Play("fan_out_fan_in", count)
-    assert play.output == total
-    assert play.called == ["process_item"] * (count or 0)
+def test_the_results_of_all_items_are_added_up(env: DurableTestEnvironment, count: int | None, total: int) -> None:
+    assert env.run("fan_out_fan_in", count).output == total
+    assert env.activity("process_item").call_count == (count or 0)
 
 
-def test_monitor_polls_until_the_job_is_finished() -> None:
-    play = Play("monitor", {"polls_needed": 3, "interval_seconds": 60, "expiry_seconds": 3600})
-    play.pass_time()
-    play.pass_time()
-    assert play.output == {"finished": True, "polls": 3}
-    assert play.now == NOON + 2 * 60 * ticks.PER_SECOND
+# ---- monitor -------------------------------------------------------------------------------------------------------
 
 
-def test_monitor_gives_up_at_the_expiry() -> None:
-    play = Play("monitor", {"polls_needed": 9, "interval_seconds": 60, "expiry_seconds": 120})
-    play.pass_time()
-    play.pass_time()
-    assert play.output == {"finished": False, "polls": 2}
+def test_the_monitor_polls_until_the_job_is_finished(env: DurableTestEnvironment) -> None:
+    env.activity("check_job").replies("running", "running", "finished")
+    begin = env.now
+    monitor = env.run("monitor", {"interval_seconds": 60, "expiry_seconds": 3600})
+    assert monitor.output == {"finished": True, "polls": 3}
+    assert env.now - begin == timedelta(minutes=2)
 
 
-def test_approval_is_decided_by_the_event() -> None:
-    play = Play("approval", 60)
-    play.feed([EventRaised(timestamp=play.now, name="Approval", input='{"approved":true}')])
-    assert play.output == {"outcome": "decided", "decision": {"approved": True}}
-    assert play.run.custom_status == '"decided"'
+def test_the_monitor_gives_up_at_the_expiry(env: DurableTestEnvironment) -> None:
+    env.activity("check_job").returns("running")
+    monitor = env.run("monitor", {"interval_seconds": 60, "expiry_seconds": 120})
+    assert monitor.output == {"finished": False, "polls": 2}
 
 
-def test_approval_escalates_after_72_hours_without_an_input() -> None:
-    play = Play("approval")
-    (timer,) = play.timers
-    assert timer.fire_at == NOON + ticks.from_timedelta(timedelta(hours=72))
-    play.pass_time()
-    assert play.output == {"outcome": "escalated", "decision": None}
+# ---- approval: human interaction -----------------------------------------------------------------------------------
 
 
-def test_approval_as_a_users_own_test_would_drive_it() -> None:
+def test_somebody_approves(env: DurableTestEnvironment) -> None:
+    approval = env.start("approval")
+    assert approval.custom_status == "waiting for Approval"
+    env.advance(hours=71)
+    approval.raise_event("Approval", {"by": "Ada"})
+    assert approval.output == {"outcome": "decided", "decision": {"by": "Ada"}}
+
+
+def test_nobody_answers_for_72_hours(env: DurableTestEnvironment) -> None:
+    approval = env.start("approval")
+    env.advance(hours=71, minutes=59, seconds=59)
+    assert "the external event 'Approval'" in approval.waits_for
+    env.advance(seconds=1)
+    assert approval.output == {"outcome": "escalated", "decision": None}
+
+
+def test_an_approval_driven_step_by_step_without_any_runtime() -> None:
     """python-api 13: T1, T5, T9, T14."""
     from functions.approval import approval
 
@@ -141,55 +94,125 @@ def test_approval_as_a_users_own_test_would_drive_it() -> None:
     assert end.value.value["outcome"] == "escalated"
 
 
+# ---- sub_orchestration ---------------------------------------------------------------------------------------------
+
+
+def test_every_device_is_provisioned_by_an_orchestration_of_its_own(env: DurableTestEnvironment) -> None:
+    parent = env.run("provision_devices", ["lamp", "lock", "lift"])
+    assert parent.output["lamp"] == parent.output["lock"] == "ready"
+    assert "the lift does not answer" in parent.output["lift"]
+    assert [child.input for child in parent.children] == ["lamp", "lock", "lift"]
+    assert [child.status.name for child in parent.children] == ["Completed", "Completed", "Failed"]
+
+
+def test_the_parent_alone_with_replaced_sub_orchestrations(env: DurableTestEnvironment) -> None:
+    env.orchestrator("provision_device").replies("ready", RuntimeError("no power"))
+    parent = env.run("provision_devices", ["lamp", "lock"])
+    assert parent.output["lamp"] == "ready"
+    assert "no power" in parent.output["lock"]
+    assert env.activity("create_certificate").call_count == 0
+
+
+# ---- eternal_cleanup: continue_as_new ------------------------------------------------------------------------------
+
+
+def test_the_clean_up_runs_every_hour_with_a_history_that_does_not_grow(env: DurableTestEnvironment) -> None:
+    env.activity("clean_up").returns(2)
+    cleanup = env.start("eternal_cleanup", {"interval_seconds": 3600}, instance_id="cleanup")
+    first = len(cleanup.history)
+    env.advance(hours=47)
+    assert env.activity("clean_up").call_count == 48
+    assert cleanup.custom_status == {"removed": 96}
+    assert len(cleanup.history) <= first + 2
+    cleanup.raise_event("Stop")
+    assert cleanup.output == {"removed": 96}
+
+
+# ---- retry_and_compensate: saga ------------------------------------------------------------------------------------
+
+TRIP = {"trip": "42", "flight": "LH 1", "hotel": "Ritz"}
+
+
+def test_a_failure_that_passes_is_retried_after_5_and_10_seconds(env: DurableTestEnvironment) -> None:
+    env.activity("book").replies(TimeoutError("busy"), TimeoutError("busy"), "flight", "hotel")
+    begin = env.now
+    assert env.run("book_trip", TRIP).output == {"flight": "flight", "hotel": "hotel"}
+    assert env.now - begin == timedelta(seconds=15)
+
+
+def test_when_the_hotel_is_sold_out_the_flight_is_cancelled(env: DurableTestEnvironment) -> None:
+    trip = env.run("book_trip", {**TRIP, "hotel": "sold out"})
+    assert "no hotel is left" in trip.failure
+    assert env.activity("cancel_booking").inputs == ["flight LH 1 of trip 42"]
+
+
+def test_a_trip_is_compensated_even_if_the_worker_dies_meanwhile(env: DurableTestEnvironment) -> None:
+    env.activity("cancel_booking").crashes_worker()
+    trip = env.run("book_trip", {**TRIP, "hotel": "sold out"})
+    assert "no hotel is left" in trip.failure
+    assert env.activity("cancel_booking").call_count == 2
+
+
+# ---- versioned -----------------------------------------------------------------------------------------------------
+
+
+def test_instances_go_on_with_the_version_they_were_started_with(env: DurableTestEnvironment) -> None:
+    old = env.start("ship_order", {"order": 1}, version="1.0")
+    env.restart_worker(host={"extensions": {"durableTask": {"defaultVersion": "2.0"}}})
+    new = env.start("ship_order", {"order": 2})
+    assert old.raise_event("Paid").output == ["reserved 1", "shipped 1"]
+    assert new.raise_event("Paid").output == ["reserved 2", "checked 2", "shipped 2"]
+
+
+# ---- http_polling: durable HTTP ------------------------------------------------------------------------------------
+
+
+def test_the_export_is_polled_until_it_is_done(env: DurableTestEnvironment, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Mock()
+    clock.time.side_effect = lambda: env.now.timestamp()  # noqa: PLW0108 (asked anew each time)
+    monkeypatch.setattr("functions.http_polling.time", clock)
+    export = env.run("http_polling", "http://localhost:7071/api/exports")
+    assert export.output == {"rows": 42}
+    asked = [f"{request.method} {urlsplit(request.url).path}" for request in env.outgoing_http.inputs]
+    assert asked[0] == "POST /api/exports"
+    assert len(asked) == 6, "five seconds of work, asked for every second"
+
+
+def test_a_service_that_fails(env: DurableTestEnvironment) -> None:
+    env.outgoing_http.returns(func.HttpResponse(status_code=500))
+    assert "the export answered 500" in env.run("http_polling", "https://exports.example/").failure
+
+
+# ---- http_start: the HTTP starter ----------------------------------------------------------------------------------
+
+
+def test_an_orchestration_is_started_over_http_and_asked_for_its_status(env: DurableTestEnvironment) -> None:
+    answer = env.http("POST", "/api/orchestrators/fan_out_fan_in/my-id", 5)
+    assert answer.status_code == 202
+    status = env.http("GET", json.loads(answer.get_body())["statusQueryGetUri"])
+    assert json.loads(status.get_body())["output"] == 30
+    assert env.instance("my-id").input == 5
+
+
 @pytest.mark.parametrize(
-    ("body", "fault", "status", "text"),
+    ("path", "body", "status", "text"),
     [
-        (b"{broken", None, 400, "the request body is not JSON"),
-        (b"\xff", None, 400, "was not started"),
-        (b"", ValueError("ids must not start with '@'"), 400, "must not start with '@'"),
-        (b"", InstanceExistsError("it runs"), 409, "it runs"),
+        ("hello_sequence", b"{broken", 400, "the request body is not JSON"),
+        ("hello_sequence", b"\xff", 400, "was not started"),
+        ("hello_sequence/@x", None, 400, "must not start with '@'"),
+        ("hello_sequence/running", None, 409, "already exists"),
     ],
 )
-async def test_http_start_says_why_it_refuses(body: bytes, fault: Exception | None, status: int, text: str) -> None:
-    client = create_autospec(df.DurableOrchestrationClient, instance=True)
-    client.start_new = AsyncMock(return_value="i", side_effect=fault)
-    request = func.HttpRequest("POST", "http://h/api/orchestrators/x", body=body, route_params={"functionName": "x"})
-    user: Any = http_start.build().get_user_function()
-    response = await user.client_function(request, client)
-    assert response.status_code == status
-    assert text in json.loads(response.get_body())["Message"]
+def test_the_starter_says_why_it_refuses(
+    env: DurableTestEnvironment, path: str, body: bytes | None, status: int, text: str
+) -> None:
+    env.start("approval", instance_id="running")
+    answer = env.http("POST", f"/api/orchestrators/{path}", body)
+    assert answer.status_code == status
+    assert text in json.loads(answer.get_body())["Message"]
 
 
-async def test_http_start_passes_name_id_and_input_on() -> None:
-    client = create_autospec(df.DurableOrchestrationClient, instance=True)
-    client.start_new = AsyncMock(return_value="my-id")
-    client.create_check_status_response = Mock(return_value="links")
-    params = {"functionName": "x", "instanceId": "my-id"}
-    request = func.HttpRequest("POST", "http://h/api/orchestrators/x/my-id", body=b"[1]", route_params=params)
-    user: Any = http_start.build().get_user_function()
-    response = await user.client_function(request, client)
-    assert response == "links"
-    client.start_new.assert_awaited_once_with("x", "my-id", [1])
-    client.create_check_status_response.assert_called_once_with(request, "my-id")
-
-
-def test_http_polling_asks_again_after_every_202_and_returns_what_the_export_produced() -> None:
-    run = OrchestrationRun(FUNCTIONS.orchestrators["http_polling"])
-    started = OrchestratorStarted(timestamp=NOON)
-    instance = OrchestrationInstance("i", "e")
-    address = json.dumps("http://localhost/api/exports")
-    start = ExecutionStarted(timestamp=NOON, instance=instance, name="http_polling", input=address)
-    run.feed([started, start], replaying=False)
-    (request,) = run.take_decisions()
-    assert isinstance(request, ScheduleTask) and request.name == "BuiltIn::HttpActivity"
-    accepted = '{"statusCode": 202, "headers": {"Location": "/api/exports/1", "Retry-After": "1"}, "content": ""}'
-    run.feed([started, TaskCompleted(timestamp=NOON, task_scheduled_id=request.id, result=accepted)], replaying=False)
-    (timer,) = run.take_decisions()
-    assert isinstance(timer, CreateTimer) and timer.fire_at == NOON + ticks.PER_SECOND
-    run.feed([started, TimerFired(timestamp=NOON, timer_id=timer.id, fire_at=timer.fire_at)], replaying=False)
-    (poll,) = run.take_decisions()
-    assert isinstance(poll, ScheduleTask) and "http://localhost/api/exports/1" in (poll.input or "")
-    done = '{"statusCode": 200, "headers": {}, "content": "{\\"rows\\": 42}"}'
-    run.feed([started, TaskCompleted(timestamp=NOON, task_scheduled_id=poll.id, result=done)], replaying=False)
-    (end,) = run.take_decisions()
-    assert isinstance(end, Complete) and json.loads(end.result or "") == {"rows": 42}
+def test_a_test_that_forgets_an_event_is_told_so(env: DurableTestEnvironment) -> None:
+    order = env.start("ship_order", {"order": 1})
+    with pytest.raises(StuckError, match="waits for the external event 'Paid'"):
+        order.wait()

@@ -23,7 +23,7 @@ from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.history import OrchestrationStatus
 from durable_core.entity_client import CleanResult
-from durable_core.errors import HubNotFoundError, InstanceNotFoundError
+from durable_core.errors import InstanceNotFoundError
 from durable_core.model.serialization import encode, encode_or_none
 from durable_core.model.status import OrchestrationRuntimeStatus
 from durable_core.orchestration_state import EntityState, OrchestrationState, entity_of, state_of
@@ -31,7 +31,7 @@ from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import parse_connection_string, resolve_connection
 from durable_core.taskhub.entity_store import EntityFilter
-from durable_core.taskhub.existing import find_hubs, partitions_of
+from durable_core.taskhub.existing import partitions_of, unknown_hub
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.instance_query import InstanceFilter, PurgeResult
 from durable_core.taskhub.names import HubNames
@@ -419,12 +419,6 @@ class TaskHubClient:
             continuation = result.continuation
             if continuation is None:
                 return CleanResult(removed, released)
-
-
-async def unknown_hub(account: StorageAccount, hub: str) -> HubNotFoundError:
-    """The error of a hub that does not exist; its text names those that do."""
-    known = ", ".join(await find_hubs(account)) or "none"
-    return HubNotFoundError(f"Storage account '{account.name}' has no task hub '{hub}'; it has: {known}.")
 
 
 def _name_of(orchestrator: str | Callable[..., Any]) -> str:

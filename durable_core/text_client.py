@@ -110,6 +110,10 @@ class TextClient:
         """Name of the task hub, as configured."""
         return self._hub.names.hub
 
+    def now(self) -> int:
+        """UTC ticks on storage's clock, which all times of instances are of."""
+        return self._hub.now()
+
     async def start_new(
         self,
         name: str,

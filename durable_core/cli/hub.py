@@ -1,68 +1,267 @@
-"""``durable hub``: what a task hub has to do, and how many workers it could use."""
+"""``durable hub``: the task hubs of a storage account, what one has to do, and how many workers it could use."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from durable_core.cli.connection import open_hub
-from durable_core.taskhub.scale import SAMPLES, HubSample, Recommendation, ScaleMonitor, sample, target_workers
+from durable_core.cli import output
+from durable_core.cli.target import Json, Target, Yes, failed, run, with_target
+from durable_core.errors import NotFoundError
 
-app = typer.Typer(help="The task hub.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from durable_core.storage.base import StorageAccount
+    from durable_core.taskhub.census import Census
+    from durable_core.taskhub.hub import TaskHub
+    from durable_core.taskhub.scale import HubSample, Recommendation
+
+app = typer.Typer(no_args_is_help=True)
+
+Name = Annotated[str | None, typer.Argument(help="Name of the hub; the app's if it is left out.")]
 
 
-@app.callback()
-def common() -> None:
-    """The task hub."""
+@app.command("list")
+@with_target
+def list_hubs(target: Target, as_json: Json = False) -> None:
+    """List the task hubs of the storage account."""
+
+    async def work() -> tuple[str, str, list[tuple[str, int, int]]]:
+        from durable_core.taskhub.existing import find_hubs
+
+        async with target.hub() as (hub, _):
+            account = hub.account
+            names = await find_hubs(account)
+            found = await asyncio.gather(*(_size(account, name) for name in names))
+            return account.name, hub.names.hub, list(zip(names, *zip(*found, strict=True), strict=True))
+
+    account, own, found = run(work)
+    if as_json:
+        output.print_json(
+            [{"hub": name, "partitions": partitions, "workers": workers} for name, partitions, workers in found]
+        )
+        return
+    output.print_table(
+        ["Hub", "Partitions", "Workers", ""],
+        [
+            (name, str(partitions), str(workers), "this app's" if name == own else "")
+            for name, partitions, workers in found
+        ],
+        right=["Partitions", "Workers"],
+    )
+    typer.echo(f"{len(found)} hub(s) in storage account '{account}'.")
+
+
+async def _size(account: StorageAccount, name: str) -> tuple[int, int]:
+    """Partitions and workers of a hub."""
+    from durable_core.taskhub.existing import owners_of, partitions_of
+    from durable_core.taskhub.names import HubNames
+
+    names = HubNames(name)
+    owners = await owners_of(account, names)
+    return len(await partitions_of(account, names)), len({owner for owner in owners.values() if owner})
 
 
 @app.command()
-def stats(
-    script_root: Annotated[Path, typer.Option(help="Folder of the app.")] = Path(),
-    interval: Annotated[float, typer.Option(min=0.0, help="Seconds between the samples of the advice.")] = 1.0,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
-) -> None:
-    """Queue lengths, ages, and the advice of the scale monitor."""
-    found, workers, advice, target = asyncio.run(_stats(script_root, interval))
-    queues = [found.work_items, *found.control]
+@with_target
+def show(target: Target, name: Name = None, as_json: Json = False) -> None:
+    """Show how a hub is divided, and who owns its partitions."""
+
+    async def work() -> tuple[str, str, Mapping[str, str | None], str | None]:
+        from durable_core.taskhub.app_lease import read_info
+        from durable_core.taskhub.existing import owners_of, unknown_hub
+
+        async with _named(target, name).hub() as (hub, _):
+            owners = await owners_of(hub.account, hub.names)
+            if not owners:
+                raise await unknown_hub(hub.account, hub.names.hub)
+            info = await read_info(hub.account.blobs, hub.names)
+            return hub.account.name, hub.names.hub, owners, info.owner_id
+
+    account, hub, owners, app_lease = run(work)
     if as_json:
-        document = {
+        output.print_json({"hub": hub, "account": account, "partitions": dict(owners), "appLease": app_lease})
+        return
+    output.print_pairs(
+        [
+            ("Hub", hub),
+            ("Storage account", account),
+            ("Partitions", str(len(owners))),
+            ("App lease", app_lease or "nobody's"),
+        ]
+    )
+    typer.echo()
+    output.print_table(["Partition", "Owner"], [(queue, owner or "nobody") for queue, owner in owners.items()])
+
+
+@app.command()
+@with_target
+def create(
+    target: Target,
+    name: Name = None,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, max=16, help="Number of partitions; that of host.json, or 4.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a hub; what exists of it is left as it is."""
+
+    async def work() -> tuple[str, int]:
+        from dataclasses import replace
+        from random import Random
+
+        from durable_core.taskhub.hub import TaskHub
+
+        async with _named(target, name).hub() as (hub, options):
+            names = hub.names if partitions is None else replace(hub.names, partition_count=partitions)
+            await TaskHub(hub.account, names, Random(), options.management).create()
+            return names.hub, names.partition_count
+
+    hub, count = run(work)
+    output.done(as_json, f"Task hub '{hub}' is there, with {count} partition(s).", hub=hub, partitions=count)
+
+
+@app.command()
+@with_target
+def delete(
+    target: Target,
+    name: Name = None,
+    force: Annotated[bool, typer.Option(help="Also while workers run on it.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> None:
+    """Delete a hub with everything in it, for good."""
+    hub, removed = delete_hub(_named(target, name), force=force, yes=yes)
+    output.done(as_json, f"Task hub '{hub}' is deleted: {len(removed)} resources.", hub=hub, deleted=list(removed))
+
+
+def delete_hub(target: Target, *, force: bool, yes: bool) -> tuple[str, Sequence[str]]:
+    """Ask, and delete a hub that no worker runs on; its name, and what was there."""
+
+    async def look() -> tuple[str, set[str]]:
+        from durable_core.taskhub.existing import owners_of, unknown_hub
+
+        async with target.hub() as (hub, _):
+            owners = await owners_of(hub.account, hub.names)
+            if not owners and not await hub.account.tables.names(hub.names.instances):
+                raise await unknown_hub(hub.account, hub.names.hub)
+            return hub.names.hub, {owner for owner in owners.values() if owner}
+
+    async def remove() -> Sequence[str]:
+        from durable_core.taskhub.existing import delete_hub
+
+        async with target.hub() as (hub, _):
+            return await delete_hub(hub.account, hub.names)
+
+    hub, workers = run(look)
+    if workers and not force:
+        raise failed(
+            f"{len(workers)} worker(s) run on task hub '{hub}' ({', '.join(sorted(workers))}): stop them first, or say "
+            "--force. One that has died lets go within 30 s."
+        )
+    output.confirm(f"Delete task hub '{hub}' with every instance in it, for good?", yes)
+    return hub, run(remove)
+
+
+@app.command()
+@with_target
+def stats(
+    target: Target,
+    interval: Annotated[float, typer.Option(min=0.0, help="Seconds between the samples of the advice.")] = 1.0,
+    count: Annotated[bool, typer.Option(help="Count instances by status.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Queue lengths and ages, partition owners, instances by status, and the advice of the scale monitor."""
+
+    async def work() -> tuple[HubSample, Mapping[str, str | None], Recommendation, int, Census | None]:
+        return await _stats(target, interval, count)
+
+    found, owners, advice, workers_wanted, census = run(work)
+    queues = [found.work_items, *found.control]
+    workers = {owner for owner in owners.values() if owner}
+    if as_json:
+        document: dict[str, Any] = {
             "queues": [
-                {"queue": item.queue, "messages": item.total, "ageInSeconds": round(item.latency, 3)} for item in queues
+                {
+                    "queue": item.queue,
+                    "messages": item.total,
+                    "ageInSeconds": round(item.latency, 3),
+                    "owner": owners.get(item.queue),
+                }
+                for item in queues
             ],
-            "workers": workers,
-            "targetWorkers": target,
+            "workers": len(workers),
+            "targetWorkers": workers_wanted,
             "recommendation": {
                 "action": advice.action.value,
                 "reason": advice.reason,
                 "keepWorkersAlive": advice.keep_alive,
             },
         }
-        typer.echo(json.dumps(document, indent=2))
+        if census is not None:
+            document["instances"] = dict(census.by_status)
+            document["entities"] = census.entities
+        output.print_json(document)
         return
-    width = max(len(item.queue) for item in queues)
-    for item in queues:
-        typer.echo(f"{item.queue:<{width}}  {item.total:>7} messages  first visible for {item.latency:.1f} s")
-    typer.echo(f"{workers} worker(s) own partitions; the backlog keeps {target} busy.")
+    output.print_table(
+        ["Queue", "Messages", "Oldest", "Owner"],
+        [
+            (
+                item.queue,
+                str(item.total),
+                output.span(item.latency) if item.latency else "-",
+                "every worker" if item is found.work_items else owners.get(item.queue) or "nobody",
+            )
+            for item in queues
+        ],
+        right=["Messages", "Oldest"],
+    )
+    if census is not None:
+        typer.echo()
+        rows = [(output.styled(status), str(number)) for status, number in sorted(census.by_status.items())]
+        output.print_table(
+            ["Instances", "Number"], [*rows, (output.styled("entities"), str(census.entities))], right=["Number"]
+        )
+    typer.echo()
+    typer.echo(f"{len(workers)} worker(s) own partitions; the backlog keeps {workers_wanted} busy.")
     typer.echo(f"Advice: {advice.action.value}. {advice.reason}")
 
 
-async def _stats(root: Path, interval: float) -> tuple[HubSample, int, Recommendation, int]:
-    async with open_hub(root) as (hub, options):
+async def _stats(
+    target: Target, interval: float, count: bool
+) -> tuple[HubSample, Mapping[str, str | None], Recommendation, int, Census | None]:
+    from durable_core.taskhub.existing import owners_of
+    from durable_core.taskhub.scale import SAMPLES, ScaleMonitor, sample, target_workers
+
+    async with target.hub() as (hub, options):
         monitor = ScaleMonitor(options.worker.max_polling_interval)
-        for number in range(SAMPLES):
-            if number:
-                await asyncio.sleep(interval)
-            found = await sample(hub.account, hub.names)
-            monitor.add(found)
-        workers = len(await hub.owners())
-    target = target_workers(
+        with output.progress("Sampling the queues …") as progress:
+            for number in range(SAMPLES):
+                if number:
+                    await asyncio.sleep(interval)
+                found = await sample(hub.account, hub.names)
+                monitor.add(found)
+            census = await _census(hub, progress) if count else None
+        owners = await owners_of(hub.account, hub.names)
+    wanted = target_workers(
         found,
         max_activities=options.worker.max_concurrent_activities,
         max_orchestrators=options.worker.max_concurrent_orchestrators,
     )
-    return found, workers, monitor.recommend(workers), target
+    return found, owners, monitor.recommend(len({owner for owner in owners.values() if owner})), wanted, census
+
+
+async def _census(hub: TaskHub, progress: output.Progress) -> Census:
+    from durable_core.taskhub.census import take_census
+    from durable_core.taskhub.existing import unknown_hub
+
+    try:
+        return await take_census(hub, told=lambda number: progress.tell(f"{number} instances counted …"))
+    except NotFoundError as error:
+        raise await unknown_hub(hub.account, hub.names.hub) from error
+
+
+def _named(target: Target, name: str | None) -> Target:
+    return target if name is None else Target(target.root, target.connection, name)

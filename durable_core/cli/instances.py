@@ -2,332 +2,349 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
-from random import Random
-from typing import Annotated, Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from durable_core.cli.connection import open_hub
-from durable_core.core import ticks
-from durable_core.core.history import EVENT_TYPES, HistoryEvent, OrchestrationStatus
-from durable_core.errors import InstanceExistsError, InstanceNotFoundError, InvalidOperationError
-from durable_core.taskhub.instance_query import InstanceFilter
-from durable_core.taskhub.instance_table import InstanceStatus
-from durable_core.taskhub.status_history import parsed
-from durable_core.text_client import TextClient
+from durable_core.cli import output, values
+from durable_core.cli.target import INTERRUPTED, Json, Target, Yes, run, with_target
+from durable_core.errors import InstanceNotFoundError
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from durable_core.core.history import HistoryEvent
+    from durable_core.taskhub.instance_query import InstanceFilter
+    from durable_core.taskhub.instance_table import InstanceStatus
+    from durable_core.text_client import TextClient
 
-app = typer.Typer(help="Orchestration instances of the app's task hub.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
-Root = Annotated[Path, typer.Option("--script-root", help="Folder of the app.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+STILL_RUNNING = 124
+_LARGEST_PAGE = 1000
+_PURGE_STEP = 2.0
+
 Id = Annotated[str, typer.Argument(help="Instance id.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 Statuses = Annotated[list[str] | None, typer.Option("--status", help="Only these, e.g. Running; may be repeated.")]
 From = Annotated[str | None, typer.Option("--from", help="Created at or after, e.g. 2026-01-31T12:00:00Z.")]
 To = Annotated[str | None, typer.Option("--to", help="Created at or before.")]
 Prefix = Annotated[str, typer.Option(help="Only ids that begin like this.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command("list")
+@with_target
 def list_instances(
+    target: Target,
     status: Statuses = None,
     created_from: From = None,
     created_to: To = None,
     prefix: Prefix = "",
     top: Annotated[int, typer.Option(min=1, help="At most this many.")] = 100,
-    script_root: Root = Path(),
+    continuation: Annotated[str | None, typer.Option("--continue", help="Token that the page before told.")] = None,
     as_json: Json = False,
 ) -> None:
     """List instances by id."""
-    wanted = _filter(status, created_from, created_to, prefix)
+    wanted = values.instance_filter(status, created_from, created_to, prefix)
 
-    async def work(client: TextClient) -> list[InstanceStatus]:
-        found: list[InstanceStatus] = []
-        async for item in client.all_instances(wanted, with_payloads=as_json):
-            found.append(item)
-            if len(found) == top:
-                break
-        return found
+    async def work() -> tuple[list[InstanceStatus], str | None, int]:
+        async with target.reader() as client:
+            found, token = await first_instances(client, wanted, top, continuation, with_payloads=as_json)
+            return found, token, client.now()
 
-    found = _run(script_root, work)
+    found, token, now = run(work)
     if as_json:
-        _print_json([_document(item) for item in found])
-        return
-    for item in found:
-        typer.echo(f"{item.runtime_status.name:<11} {_time(item.created_time)}  {item.name:<24} {item.instance_id}")
-    typer.echo(f"{len(found)} instance(s).")
+        output.print_json([document(item) for item in found])
+    else:
+        output.print_table(
+            ["Status", "Created", "Changed", "Function", "Instance"],
+            [
+                (
+                    output.styled(item.runtime_status.name),
+                    output.ago(item.created_time, now),
+                    output.ago(item.last_updated_time, now),
+                    item.name,
+                    item.instance_id,
+                )
+                for item in found
+            ],
+        )
+        typer.echo(f"{len(found)} instance(s).")
+    if token is not None:
+        typer.echo(f"There are more: --continue '{token}'", err=True)
+
+
+async def first_instances(
+    client: TextClient, wanted: InstanceFilter, top: int, continuation: str | None, *, with_payloads: bool
+) -> tuple[list[InstanceStatus], str | None]:
+    """At most ``top`` instances, and the token of what follows."""
+    found: list[InstanceStatus] = []
+    while True:
+        page = await client.list_instances(
+            wanted,
+            top=min(top - len(found), _LARGEST_PAGE),
+            continuation=continuation,
+            with_payloads=with_payloads,
+        )
+        found += page.instances
+        continuation = page.continuation
+        if continuation is None or len(found) >= top:
+            return found, continuation
 
 
 @app.command()
-def show(instance_id: Id, script_root: Root = Path(), as_json: Json = False) -> None:
+@with_target
+def show(target: Target, instance_id: Id, as_json: Json = False) -> None:
     """Show one instance."""
-    status = _run(script_root, lambda client: _existing(client, instance_id))
-    document = _document(status)
+
+    async def work() -> tuple[InstanceStatus, int]:
+        async with target.reader() as client:
+            return await existing(client, instance_id), client.now()
+
+    status, now = run(work)
     if as_json:
-        _print_json(document)
+        output.print_json(document(status))
         return
-    for name, value in document.items():
-        typer.echo(f"{name + ':':<18} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}")
+    pairs: list[tuple[str, Any]] = [
+        ("Instance", status.instance_id),
+        ("Function", status.name),
+        ("Status", output.styled(status.runtime_status.name)),
+        ("Created", f"{output.exact(status.created_time)}  ({output.ago(status.created_time, now)})"),
+        ("Changed", f"{output.exact(status.last_updated_time)}  ({output.ago(status.last_updated_time, now)})"),
+        ("Starts at", output.exact(status.scheduled_start_time) if status.scheduled_start_time else None),
+        ("Version", status.version),
+        ("Input", status.input),
+        ("Custom status", status.custom_status),
+        ("Output", status.output),
+    ]
+    output.print_pairs([(name, value) for name, value in pairs if value])
 
 
 @app.command()
+@with_target
 def start(
+    target: Target,
     name: Annotated[str, typer.Argument(help="Name of the orchestrator.")],
     input: Annotated[str | None, typer.Option(help="JSON, or @FILE with JSON.")] = None,
     instance_id: Annotated[str | None, typer.Option("--id", help="Id of the instance; made if it is left out.")] = None,
     version: Annotated[str | None, typer.Option(help="Version of the instance.")] = None,
-    script_root: Root = Path(),
+    at: Annotated[str | None, typer.Option(help="Not before this time, e.g. 2026-01-31T12:00:00Z.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Start an instance and print its id."""
-    text = _json_text(input)
-    typer.echo(
-        _run(
-            script_root,
-            lambda client: client.start_new(name, input=text, instance_id=instance_id, version=version),
-        )
+    text, due = values.json_text(input), values.moment(at)
+    started = _do(
+        target,
+        lambda client: client.start_new(name, input=text, instance_id=instance_id, version=version, start_at=due),
     )
+    output.done(as_json, started, instanceId=started)
 
 
 @app.command("raise")
+@with_target
 def raise_event(
+    target: Target,
     instance_id: Id,
     name: Annotated[str, typer.Argument(help="Name of the event, exactly as the orchestrator waits for it.")],
     data: Annotated[str, typer.Option(help="JSON, or @FILE with JSON.")] = "null",
-    script_root: Root = Path(),
+    as_json: Json = False,
 ) -> None:
     """Raise an external event."""
-    text = _json_text(data)
-    _run(script_root, lambda client: client.raise_event(instance_id, name, text))
+    text = values.json_text(data)
+    _do(target, lambda client: client.raise_event(instance_id, name, text))
+    output.done(as_json, f"Event '{name}' is on its way to '{instance_id}'.", instanceId=instance_id, event=name)
 
 
 @app.command()
+@with_target
 def terminate(
+    target: Target,
     instance_id: Id,
     reason: Reason = "",
     recursive: Annotated[bool, typer.Option(help="Also its sub-orchestrations.")] = False,
-    script_root: Root = Path(),
+    as_json: Json = False,
 ) -> None:
     """End an instance now."""
-    _run(script_root, lambda client: client.terminate(instance_id, reason, recursive=recursive))
+    _do(target, lambda client: client.terminate(instance_id, reason, recursive=recursive))
+    output.done(as_json, f"'{instance_id}' is asked to end.", instanceId=instance_id, requested="terminate")
 
 
 @app.command()
-def suspend(instance_id: Id, reason: Reason = "", script_root: Root = Path()) -> None:
+@with_target
+def suspend(target: Target, instance_id: Id, reason: Reason = "", as_json: Json = False) -> None:
     """Pause an instance; what it is sent waits."""
-    _run(script_root, lambda client: client.suspend(instance_id, reason))
+    _do(target, lambda client: client.suspend(instance_id, reason))
+    output.done(as_json, f"'{instance_id}' is asked to pause.", instanceId=instance_id, requested="suspend")
 
 
 @app.command()
-def resume(instance_id: Id, reason: Reason = "", script_root: Root = Path()) -> None:
+@with_target
+def resume(target: Target, instance_id: Id, reason: Reason = "", as_json: Json = False) -> None:
     """Let a suspended instance go on."""
-    _run(script_root, lambda client: client.resume(instance_id, reason))
+    _do(target, lambda client: client.resume(instance_id, reason))
+    output.done(as_json, f"'{instance_id}' is asked to go on.", instanceId=instance_id, requested="resume")
 
 
 @app.command()
-def rewind(instance_id: Id, reason: Reason = "", script_root: Root = Path()) -> None:
+@with_target
+def rewind(target: Target, instance_id: Id, reason: Reason = "", as_json: Json = False) -> None:
     """Let a failed instance try the failed step again."""
-    _run(script_root, lambda client: client.rewind(instance_id, reason))
+    _do(target, lambda client: client.rewind(instance_id, reason))
+    output.done(as_json, f"'{instance_id}' tries again.", instanceId=instance_id, requested="rewind")
 
 
 @app.command()
+@with_target
 def restart(
+    target: Target,
     instance_id: Id,
     same_id: Annotated[bool, typer.Option(help="Keep the id; the old run is replaced.")] = False,
-    script_root: Root = Path(),
+    as_json: Json = False,
 ) -> None:
     """Start the same function with the same input, and print the id."""
-    typer.echo(_run(script_root, lambda client: client.restart(instance_id, restart_with_new_instance_id=not same_id)))
+    started = _do(target, lambda client: client.restart(instance_id, restart_with_new_instance_id=not same_id))
+    output.done(as_json, started, instanceId=started)
 
 
 @app.command()
+@with_target
 def purge(
+    target: Target,
     instance_id: Annotated[str | None, typer.Argument(help="One instance; leave it out to purge by filter.")] = None,
     status: Statuses = None,
     created_from: From = None,
     created_to: To = None,
     prefix: Prefix = "",
     yes: Yes = False,
-    script_root: Root = Path(),
+    as_json: Json = False,
 ) -> None:
     """Delete finished instances with their history and large values. Can be interrupted and called again."""
+    wanted = values.instance_filter(status, created_from, created_to, prefix)
     if instance_id is not None:
-        if not yes:
-            typer.confirm(f"Delete instance '{instance_id}' for good?", abort=True)
-        _run(script_root, lambda client: client.purge(instance_id))
+        if wanted != values.instance_filter(None, None, None):
+            raise typer.BadParameter("an instance id and a filter do not go together")
+        output.confirm(f"Delete instance '{instance_id}' for good?", yes)
+        _do(target, lambda client: client.purge(instance_id))
+        output.done(as_json, f"'{instance_id}' is deleted.", deleted=1)
         return
-    wanted = _filter(status, created_from, created_to, prefix)
-    if not yes:
-        typer.confirm("Delete every finished instance that fits, for good?", abort=True)
+    output.confirm("Delete every finished instance that fits, for good?", yes)
+    deleted = purge_all(target, wanted)
+    output.done(as_json, f"{deleted} instance(s) deleted.", deleted=deleted)
 
-    async def work(client: TextClient) -> int:
-        deleted = 0
-        while True:
-            result = await client.purge_many(wanted, within=2.0)
-            deleted += result.deleted
-            if result.is_complete:
-                return deleted
-            typer.echo(f"{deleted} deleted so far", err=True)
 
-    typer.echo(f"{_run(script_root, work)} instance(s) deleted.")
+def purge_all(target: Target, wanted: InstanceFilter) -> int:
+    """Purge step by step, telling how far it is; an interrupted purge has deleted what it told."""
+    deleted = 0
+
+    async def work() -> None:
+        nonlocal deleted
+        async with target.reader() as client:
+            with output.progress("Deleting …") as progress:
+                while True:
+                    result = await client.purge_many(wanted, within=_PURGE_STEP)
+                    deleted += result.deleted
+                    if result.is_complete:
+                        return
+                    progress.tell(f"{deleted} deleted so far …")
+
+    try:
+        run(work)
+    except typer.Exit as stopped:
+        if deleted or stopped.exit_code == INTERRUPTED:
+            typer.echo(f"Stopped after {deleted} instance(s); call again to go on.", err=True)
+        raise
+    return deleted
 
 
 @app.command()
+@with_target
 def wait(
+    target: Target,
     instance_id: Id,
     timeout: Annotated[float, typer.Option(min=0, help="Seconds.")] = 60.0,
-    script_root: Root = Path(),
+    as_json: Json = False,
 ) -> None:
     """Wait for the end of an instance. Exit code 0: completed, 1: ended otherwise, 124: still running."""
 
-    async def work(client: TextClient) -> InstanceStatus:
-        await _existing(client, instance_id)
-        status = await client.wait_for_completion(instance_id, timeout=timeout)
-        return status or await _existing(client, instance_id)
+    async def work() -> InstanceStatus:
+        async with target.reader() as client:
+            await existing(client, instance_id)
+            with output.progress(f"Waiting for '{instance_id}' …"):
+                status = await client.wait_for_completion(instance_id, timeout=timeout, poll=0.2, longest_poll=5.0)
+            return status or await existing(client, instance_id)
 
-    status = _run(script_root, work)
-    typer.echo(status.runtime_status.name if status.output is None else f"{status.runtime_status.name} {status.output}")
+    status = run(work)
+    if as_json:
+        output.print_json(document(status))
+    else:
+        name = status.runtime_status.name
+        typer.echo(name if status.output is None else f"{name} {status.output}")
     if not status.runtime_status.is_finished:
-        raise typer.Exit(124)
-    if status.runtime_status is not OrchestrationStatus.Completed:
+        raise typer.Exit(STILL_RUNNING)
+    if status.runtime_status.name != "Completed":
         raise typer.Exit(1)
 
 
 @app.command()
-def history(instance_id: Id, script_root: Root = Path(), as_json: Json = False) -> None:
-    """Draw what an instance has done, one line an event."""
+@with_target
+def history(
+    target: Target,
+    instance_id: Id,
+    payloads: Annotated[bool, typer.Option(help="With inputs and results.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Draw what an instance has done: one line a step, with the time that it took."""
 
-    async def work(client: TextClient) -> tuple[InstanceStatus, list[HistoryEvent]]:
-        return await _existing(client, instance_id), list(await client.get_history(instance_id))
+    async def work() -> tuple[InstanceStatus, Sequence[HistoryEvent], int]:
+        async with target.reader() as client:
+            status = await existing(client, instance_id)
+            return status, await client.get_history(instance_id, with_payloads=payloads), client.now()
 
-    status, events = _run(script_root, work)
+    status, events, now = run(work)
     if as_json:
-        _print_json([_event(event) for event in events])
+        from durable_core.taskhub.status_history import event_document
+
+        output.print_json([event_document(event, with_payloads=payloads) for event in events])
         return
-    begin = events[0].timestamp if events else 0
-    for event in events:
-        typer.echo(f"{(event.timestamp - begin) / ticks.PER_SECOND:>10.3f} s  {_line(event)}")
-    typer.echo(f"{status.runtime_status.name} after {len(events)} event(s).")
+    from durable_core.cli.timeline import print_timeline
+
+    print_timeline(events, now)
+    name = status.runtime_status.name
+    changed = output.ago(status.last_updated_time, now)
+    output.console().print(output.styled(f"{name}, changed {changed}; {len(events)} event(s).", name))
 
 
-# ---- helpers ---------------------------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def open_client(root: Path) -> AsyncIterator[TextClient]:
-    """A client of the app's hub, in a process without a worker."""
-    async with open_hub(root) as (hub, options):
-        yield TextClient(hub, random=Random(), replaceable=options.replaceable, default_version=options.default_version)
-
-
-def _run(root: Path, work: Callable[[TextClient], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with open_client(root) as client:
+def _do(target: Target, work: Callable[[TextClient], Awaitable[Any]]) -> Any:
+    async def connected() -> Any:
+        async with target.client() as client:
             return await work(client)
 
-    try:
-        return asyncio.run(run())
-    except (InstanceNotFoundError, InvalidOperationError, InstanceExistsError) as error:
-        typer.echo(f"durable: {error}", err=True)
-        raise typer.Exit(1) from None
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
+    return run(connected)
 
 
-async def _existing(client: TextClient, instance_id: str) -> InstanceStatus:
+async def existing(client: TextClient, instance_id: str) -> InstanceStatus:
+    """The instance.
+
+    Raises:
+        InstanceNotFoundError: there is none.
+    """
     status = await client.get_status(instance_id)
     if status is None:
         raise InstanceNotFoundError(f"No instance with ID '{instance_id}' was found.")
     return status
 
 
-def _filter(
-    statuses: list[str] | None, created_from: str | None, created_to: str | None, prefix: str
-) -> InstanceFilter:
-    known = {status.name.lower(): status for status in OrchestrationStatus}
-    unknown = [name for name in statuses or () if name.lower() not in known]
-    if unknown:
-        raise typer.BadParameter(
-            f"{', '.join(unknown)}: use {', '.join(status.name for status in OrchestrationStatus)}"
-        )
-    return InstanceFilter(
-        created_from=_moment(created_from),
-        created_to=_moment(created_to),
-        statuses=[known[name.lower()] for name in statuses or ()],
-        prefix=prefix,
-    )
+def document(status: InstanceStatus) -> dict[str, Any]:
+    """One instance as JSON."""
+    from durable_core.taskhub.status_history import parsed
 
-
-def _moment(text: str | None) -> int | None:
-    if text is None:
-        return None
-    try:
-        return ticks.parse(text if "T" in text else f"{text}T00:00:00Z")
-    except ValueError as error:
-        raise typer.BadParameter(f"{error}; write 2026-01-31T12:00:00Z") from None
-
-
-def _json_text(value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        text = Path(value[1:]).read_text(encoding="utf-8") if value.startswith("@") else value
-        return json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
-    except (OSError, ValueError) as error:
-        raise typer.BadParameter(f"{value!r} is no JSON ({error}); a text needs quotes: '\"text\"'") from None
-
-
-def _document(status: InstanceStatus) -> dict[str, Any]:
     return {
         "name": status.name,
         "instanceId": status.instance_id,
         "runtimeStatus": status.runtime_status.name,
         "version": status.version,
-        "createdTime": _time(status.created_time),
-        "lastUpdatedTime": _time(status.last_updated_time),
+        "createdTime": output.exact(status.created_time),
+        "lastUpdatedTime": output.exact(status.last_updated_time),
         "input": parsed(status.input),
         "customStatus": parsed(status.custom_status),
         "output": parsed(status.output),
     }
-
-
-def _time(moment: int | None) -> str:
-    return "-" if moment is None else ticks.format_message(moment // ticks.PER_SECOND * ticks.PER_SECOND)
-
-
-def _members(event: HistoryEvent) -> dict[str, Any]:
-    left_out = ("timestamp", "event_id", "is_played", "failure_details", "tags", "parent_trace_context", "correlation")
-    names = [name for kind in type(event).__mro__ for name in getattr(kind, "__slots__", ())]
-    values = {name: getattr(event, name) for name in names if name not in left_out}
-    return {name: value for name, value in values.items() if value not in (None, "", False)}
-
-
-def _event(event: HistoryEvent) -> dict[str, Any]:
-    return {
-        "eventType": EVENT_TYPES[type(event)].name,
-        "eventId": event.event_id,
-        "timestamp": ticks.format_message(event.timestamp),
-        **{name: value if isinstance(value, (str, int)) else str(value) for name, value in _members(event).items()},
-    }
-
-
-def _line(event: HistoryEvent) -> str:
-    """Event type, its number if it records a decision, and what tells it apart."""
-    number = f" #{event.event_id}" if event.event_id >= 0 else ""
-    told = ("name", "instance_id", "task_scheduled_id", "timer_id", "result", "input", "reason", "data")
-    members = _members(event)
-    details = [f"{name}={str(members[name])[:60]}" for name in told if name in members]
-    if "fire_at" in members:
-        details.append(f"fire_at={_time(members['fire_at'])}")
-    return " ".join([f"{EVENT_TYPES[type(event)].name}{number}", *details])
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from durable_core.cli import output
 from durable_core.cli.connection import open_hub
 from durable_core.host.keys import DEFAULT_KEY, SYSTEM_KEY, HostKeys, KeyStore, host_id, new_key
 
@@ -51,8 +52,7 @@ def renew(
     as_json: Json = False,
 ) -> None:
     """Replace a key; running hosts take the new one within half a minute, and then refuse the old one."""
-    if not yes:
-        typer.confirm(f"Replace the {kind.value} key? Links and callers with the old one stop working.", abort=True)
+    output.confirm(f"Replace the {kind.value} key? Links and callers with the old one stop working.", yes)
 
     async def work() -> HostKeys:
         async with _store(script_root) as store:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from durable_core import __version__
 from durable_core.errors import ConfigurationError, StorageError
-
-app = typer.Typer(
-    help="Durable Functions in pure Python.",
-    add_completion=True,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
 
 
 def _show_version(wanted: bool) -> None:
@@ -27,7 +23,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def common(
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
@@ -36,7 +31,6 @@ def common(
     """Options of all commands."""
 
 
-@app.command()
 def start(
     script_root: Annotated[Path, typer.Option(help="Folder of the app.")] = Path(),
     port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; 7071 if unset.")] = None,
@@ -62,37 +56,73 @@ def start(
     raise typer.Exit(code)
 
 
-def _add_groups(words: list[str]) -> None:
-    """Groups of commands are imported when they, or the list of all commands, are asked for."""
+_GROUPS = {
+    "instances": "Orchestration instances.",
+    "entities": "Entities.",
+    "hub": "Task hubs.",
+    "poison": "Messages that kept failing and were set aside.",
+    "keys": "Keys of the app's HTTP functions and of the management API.",
+}
+"""Groups of commands with their help; the module of this package with the group's name has its ``app``."""
+
+_COMMANDS = ("check", "doctor")
+"""Single commands; the module of this package with the command's name has a function of that name."""
+
+_ALIASES = "func_durable"
+"""The module with the commands of ``func durable``."""
+
+
+def app_for(words: Sequence[str]) -> typer.Typer:
+    """The command with what this command line needs: other modules are not imported.
+
+    Args:
+        words: the command line behind ``durable``.
+    """
+    app = typer.Typer(
+        help="Durable Functions in pure Python.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(common)
+    app.command()(start)
     wanted = words[0] if words else "--help"
-    if wanted in ("instances", "--help"):
-        from durable_core.cli import instances
+    shows_all = wanted.startswith("-")
+    for name in _COMMANDS:
+        if shows_all or wanted == name:
+            app.command()(getattr(_module(name), name))
+    for name, told in _GROUPS.items():
+        if shows_all or wanted == name:
+            app.add_typer(_module(name).app if wanted == name else typer.Typer(), name=name, help=told)
+    if wanted not in (*_COMMANDS, *_GROUPS, "start"):
+        # Somebody used to `func durable start-new` may write `durable start-new`, or put `durable` for `func`.
+        aliases: typer.Typer = _module(_ALIASES).app
+        app.registered_commands.extend(aliases.registered_commands)
+        app.add_typer(aliases, name="durable", hidden=True)
+    return app
 
-        app.add_typer(instances.app, name="instances")
-    if wanted in ("poison", "--help"):
-        from durable_core.cli import poison
 
-        app.add_typer(poison.app, name="poison")
-    if wanted in ("keys", "--help"):
-        from durable_core.cli import keys
+def _module(name: str) -> Any:
+    return import_module(f"durable_core.cli.{name}")
 
-        app.add_typer(keys.app, name="keys")
-    if wanted in ("hub", "--help"):
-        from durable_core.cli import hub
 
-        app.add_typer(hub.app, name="hub")
-
-    if wanted in ("check", "--help"):
-        from durable_core.cli import check
-
-        app.command()(check.check)
+def _words(environ: Mapping[str, str]) -> list[str]:
+    """The command line; while a shell asks how it could go on, the one that it has so far."""
+    if "_DURABLE_COMPLETE" not in environ:
+        return sys.argv[1:]
+    line = environ.get("_TYPER_COMPLETE_ARGS") or environ.get("COMP_WORDS") or ""
+    words = line.split()[1:]
+    is_first_word_complete = len(words) > 1 or line[-1:].isspace()
+    return words if is_first_word_complete else []
 
 
 def main() -> None:
     """Entry point: errors of configuration are one clear message and exit code 1."""
-    _add_groups(sys.argv[1:2])
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console or pipe without Unicode
     try:
-        app()
+        app_for(_words(os.environ))(prog_name="durable")
     except (ConfigurationError, StorageError) as error:
         print(f"durable: {error}", file=sys.stderr)
         sys.exit(1)

@@ -2,77 +2,108 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from collections.abc import Awaitable, Callable
-from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from durable_core.cli.connection import open_hub
-from durable_core.core import ticks
-from durable_core.taskhub.poison import PoisonMessage, PoisonStore
+from durable_core.cli import output
+from durable_core.cli.target import Json, Target, Yes, failed, run, with_target
+
+if TYPE_CHECKING:
+    from durable_core.taskhub.poison import PoisonMessage, PoisonStore
 
 T = TypeVar("T")
 
-app = typer.Typer(help="Messages that kept failing and were set aside.", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
-Root = Annotated[Path, typer.Option("--script-root", help="Folder of the app.")]
 Id = Annotated[str, typer.Argument(help="Id of the message, as listed.")]
 
 
 @app.command("list")
-def list_messages(script_root: Root = Path(), as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+@with_target
+def list_messages(target: Target, as_json: Json = False) -> None:
     """List the messages, oldest first."""
-    found = _with_store(script_root, lambda store: store.list())
+    found, now = _with_store(target, lambda store: store.list())
     if as_json:
-        typer.echo(json.dumps([_document(message) for message in found], indent=2, ensure_ascii=False))
+        output.print_json([_document(message) for message in found])
         return
-    for message in found:
-        typer.echo(f"{message.id}  {message.queue}  {_what(message)}  received {message.dequeue_count} times")
-        typer.echo(f"    {message.reason}")
+    output.print_table(
+        ["Id", "Queue", "Message", "Set aside", "Tries", "Why"],
+        [
+            (
+                message.id,
+                message.queue,
+                _what(message),
+                output.ago(message.set_aside, now),
+                str(message.dequeue_count),
+                output.one_line(message.reason, 200),
+            )
+            for message in found
+        ],
+        right=["Tries"],
+    )
     typer.echo(f"{len(found)} message(s).")
 
 
 @app.command()
-def show(message_id: Id, script_root: Root = Path()) -> None:
+@with_target
+def show(target: Target, message_id: Id, as_json: Json = False) -> None:
     """Show one message, its text included."""
-    found = _with_store(script_root, lambda store: store.get(message_id))
+    found, now = _with_store(target, lambda store: store.get(message_id))
     if found is None:
         raise _unknown(message_id)
-    typer.echo(json.dumps(_document(found), indent=2, ensure_ascii=False))
+    if as_json:
+        output.print_json(_document(found))
+        return
+    output.print_pairs(
+        [
+            ("Id", found.id),
+            ("Queue", found.queue),
+            ("Message", _what(found)),
+            ("Why", found.reason),
+            ("Received", f"{found.dequeue_count} time(s)"),
+            ("Put", f"{output.exact(found.inserted)}  ({output.ago(found.inserted, now)})"),
+            ("Set aside", f"{output.exact(found.set_aside)}  ({output.ago(found.set_aside, now)})"),
+            ("Text", found.text),
+        ]
+    )
 
 
 @app.command()
-def retry(message_id: Id, script_root: Root = Path()) -> None:
+@with_target
+def retry(target: Target, message_id: Id, as_json: Json = False) -> None:
     """Put a message back into its queue, as new."""
-    if not _with_store(script_root, lambda store: store.retry(message_id)):
+    is_back, _ = _with_store(target, lambda store: store.retry(message_id))
+    if not is_back:
         raise _unknown(message_id)
-    typer.echo(f"{message_id} is back in its queue.")
+    output.done(as_json, f"{message_id} is back in its queue.", id=message_id, requested="retry")
 
 
 @app.command()
-def delete(message_id: Id, script_root: Root = Path()) -> None:
+@with_target
+def delete(target: Target, message_id: Id, yes: Yes = False, as_json: Json = False) -> None:
     """Delete a message for good. The instance that it was for may wait for it for ever."""
-    if not _with_store(script_root, lambda store: store.delete(message_id)):
+    found, _ = _with_store(target, lambda store: store.get(message_id))
+    if found is None:
         raise _unknown(message_id)
-    typer.echo(f"{message_id} is deleted.")
+    output.confirm(f"Delete {message_id} ({_what(found)}) for good?", yes)
+    _with_store(target, lambda store: store.delete(message_id))
+    output.done(as_json, f"{message_id} is deleted.", id=message_id, requested="delete")
 
 
-def _with_store(root: Path, work: Callable[[PoisonStore], Awaitable[T]]) -> T:
-    async def run() -> T:
-        async with open_hub(root) as (hub, _):
-            return await work(hub.poison)
+def _with_store(target: Target, work: Callable[[PoisonStore], Awaitable[T]]) -> tuple[T, int]:
+    """What the work finds, and the time on storage's clock."""
 
-    return asyncio.run(run())
+    async def connected() -> tuple[T, int]:
+        async with target.hub() as (hub, _):
+            return await work(hub.poison), hub.now()
+
+    return run(connected)
 
 
 def _unknown(message_id: str) -> typer.Exit:
-    typer.echo(
-        f"durable: no message was set aside under the id {message_id}; `durable poison list` shows them.", err=True
-    )
-    return typer.Exit(1)
+    return failed(f"No message was set aside under the id {message_id}; `durable poison list` shows them.")
 
 
 def _what(message: PoisonMessage) -> str:
@@ -89,7 +120,7 @@ def _document(message: PoisonMessage) -> dict[str, Any]:
         "message": _what(message),
         "reason": message.reason,
         "dequeueCount": message.dequeue_count,
-        "insertedTime": ticks.format_column(message.inserted),
-        "setAsideTime": ticks.format_column(message.set_aside),
+        "insertedTime": output.exact(message.inserted),
+        "setAsideTime": output.exact(message.set_aside),
         "text": message.text,
     }

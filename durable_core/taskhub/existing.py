@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from durable_core.errors import NotFoundError, PreconditionFailedError
+from durable_core.errors import HubNotFoundError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import StorageAccount
 from durable_core.taskhub.app_lease import read_info
-from durable_core.taskhub.blob_leases import read_partition_count
+from durable_core.taskhub.blob_leases import LeaseKind, read_leases, read_partition_count
 from durable_core.taskhub.names import HubNames
+from durable_core.taskhub.partitions import read_partition
 
 _INSTANCES, _HISTORY = "Instances", "History"
 
@@ -19,6 +20,12 @@ async def find_hubs(account: StorageAccount) -> list[str]:
     tables = set(await account.tables.names(""))
     names = (table.removesuffix(_INSTANCES) for table in tables if table.endswith(_INSTANCES))
     return sorted(name for name in names if name and f"{name}{_HISTORY}" in tables)
+
+
+async def unknown_hub(account: StorageAccount, hub: str) -> HubNotFoundError:
+    """The error of a hub that does not exist; its text names those that do."""
+    known = ", ".join(await find_hubs(account)) or "none"
+    return HubNotFoundError(f"Storage account '{account.name}' has no task hub '{hub}'; it has: {known}.")
 
 
 async def partitions_of(account: StorageAccount, names: HubNames) -> list[str]:
@@ -43,6 +50,20 @@ async def partitions_of(account: StorageAccount, names: HubNames) -> list[str]:
         count = await read_partition_count(account.blobs, names) or 0
         return [names.control_queue(index) for index in range(count)]
     return queues
+
+
+async def owners_of(account: StorageAccount, names: HubNames) -> dict[str, str | None]:
+    """Who owns each of the hub's partitions now, None for nobody; empty if there is no such hub."""
+    owners: dict[str, str | None] = dict.fromkeys(await partitions_of(account, names))
+    try:
+        page = await account.tables.query(names.partitions)
+    except NotFoundError:
+        leases = await read_leases(account.blobs, names, LeaseKind.OWNERSHIP)
+        return owners | {lease.partition: lease.owner for lease in leases}
+    now = account.clock.now()
+    for row in map(read_partition, page.rows):
+        owners[row.partition] = None if row.is_expired(now) else row.current_owner
+    return owners
 
 
 async def delete_hub(account: StorageAccount, names: HubNames) -> Sequence[str]:

@@ -9,7 +9,7 @@ from random import Random
 from durable_core.errors import AlreadyExistsError, NotFoundError, UnavailableError
 from durable_core.storage.base import StorageAccount
 from durable_core.taskhub.app_lease import create_app_lease
-from durable_core.taskhub.blob_leases import LeaseKind, create_leases, read_leases
+from durable_core.taskhub.blob_leases import LeaseKind, create_leases
 from durable_core.taskhub.history_store import HistoryStore
 from durable_core.taskhub.instance_store import InstanceStore
 from durable_core.taskhub.messages import MessageStore
@@ -66,18 +66,6 @@ class TaskHub:
     def partition_of(self, instance_id: str) -> int:
         """Index of the control queue that serves the instance (task-hub 2)."""
         return partition_of(instance_id, self.names.partition_count)
-
-    async def owners(self) -> set[str]:
-        """Ids of the workers that own partitions now."""
-        if self._management is PartitionManagement.BLOB:
-            leases = await read_leases(self.account.blobs, self.names, LeaseKind.OWNERSHIP)
-            return {lease.owner for lease in leases if lease.owner is not None}
-        try:
-            page = await self.account.tables.query(self.names.partitions)
-        except NotFoundError:
-            return set()
-        rows = [read_partition(row) for row in page.rows]
-        return {row.current_owner for row in rows if row.current_owner and not row.is_expired(self.now())}
 
     async def create(self) -> None:
         """Create what is missing of the hub; nothing that exists is touched (task-hub 8.1).

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from durable_core.core import history as h
@@ -57,6 +57,44 @@ def _shown(event: h.HistoryEvent, scheduled: dict[int, Any], with_input: bool, w
     if not with_input:
         document.pop("Input", None)
     return document
+
+
+def event_document(event: h.HistoryEvent, *, with_payloads: bool = True) -> dict[str, Any]:
+    """One event by itself, nothing merged: its type, number and time, then its other members that say something."""
+    names = [name for kind in type(event).__mro__ for name in getattr(kind, "__slots__", ())]
+    left_out = _MARKS if with_payloads else _MARKS | _PAYLOADS
+    members = {name: getattr(event, name) for name in names if name not in left_out}
+    return {
+        "eventType": h.EVENT_TYPES[type(event)].name,
+        "eventId": event.event_id,
+        "timestamp": format_message(event.timestamp),
+        **{_camel(name): _plain(name, value) for name, value in members.items() if value not in (None, "", False)},
+    }
+
+
+_MARKS = frozenset({"timestamp", "event_id", "is_played", "parent_trace_context", "correlation"})
+_PAYLOADS = frozenset({"input", "result", "data"})
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _plain(name: str, value: Any) -> Any:
+    if name in ("fire_at", "scheduled_start_time"):
+        return format_message(value)
+    if isinstance(value, h.OrchestrationStatus):
+        return value.name
+    if isinstance(value, h.FailureDetails):
+        return _failure(value)
+    if isinstance(value, h.ParentInstance):
+        return {"name": value.name, **_plain("instance", value.instance)}
+    if isinstance(value, h.OrchestrationInstance):
+        return {"instanceId": value.instance_id, "executionId": value.execution_id}
+    if isinstance(value, Mapping):
+        return dict(value)
+    return value if isinstance(value, (str, int)) else str(value)
 
 
 _FAILING = (h.ExecutionCompleted, h.TaskFailed, h.SubOrchestrationInstanceFailed)

@@ -55,7 +55,10 @@ def test_a_message_is_listed_shown_put_back_and_then_unknown(azurite: Azurite, r
     (found,) = json.loads(listed.output)
     assert (found["id"], found["text"], found["message"]) == ("id-1", "what is this", "unreadable")
     assert "id-1" in runner.invoke(poison_commands.app, ["list", "--script-root", root]).output
-    assert json.loads(runner.invoke(poison_commands.app, ["show", "id-1", "--script-root", root]).output) == found
+    assert (
+        json.loads(runner.invoke(poison_commands.app, ["show", "id-1", "--script-root", root, "--json"]).output)
+        == found
+    )
     assert runner.invoke(poison_commands.app, ["retry", "id-1", "--script-root", root]).exit_code == 0
     assert asyncio.run(queued(azurite, NAMES.control_queue(2))) == ["what is this"]
     for command in ("show", "retry", "delete"):

@@ -321,8 +321,8 @@ class TextClient:
             raise InstanceNotFoundError(f"No instance with ID '{instance_id}' was found.")
         if row.runtime_status is not OrchestrationStatus.Failed:
             raise InvalidOperationError(
-                "The rewind operation is only supported on failed orchestration instances; instance "
-                f"'{instance_id}' is in the {row.runtime_status.name} state."
+                f"This orchestration has status {row.runtime_status.name}, but only orchestrations in the "
+                '"Failed" state can be rewound.'
             )
         rewound = await Rewinder(self._hub).rewind(instance_id)
         for answer in rewound.answers:

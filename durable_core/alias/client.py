@@ -12,6 +12,7 @@ class DurableOrchestrationClient(durable_client.DurableOrchestrationClient):
     """Starts, asks and steers instances of the app's task hub."""
 
     _encoding = ENCODED_TWICE
+    _shows_all = True
 
     async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> Any:
         """Start the same function with the same input; returns the links of the instance, as SDK 1.7.0 does.
@@ -20,7 +21,8 @@ class DurableOrchestrationClient(durable_client.DurableOrchestrationClient):
             Exception: there is no such instance.
         """
         started = await super().restart(instance_id, restart_with_new_instance_id)
-        return self.create_http_management_payload(started)
+        links = self.create_http_management_payload(started)
+        return {name: link for name, link in links.items() if name != "rewindPostUri"}
 
 
 class SyncDurableFunctionsClient(sync_client.SyncDurableFunctionsClient):

@@ -35,7 +35,7 @@ from durable_core.host.settings import (
 )
 from durable_core.host.timers import timer_functions
 from durable_core.model.hosting import STANDALONE_MARKER
-from durable_core.model.runtime import ClientProvider, LinkSettings, set_client_provider
+from durable_core.model.runtime import ClientProvider, LinkSettings, client_provider, set_client_provider
 from durable_core.storage import azurite
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
@@ -99,7 +99,6 @@ class AppHost:
         self._keys: KeyRing | None = None
         self._key_account: StorageAccount | None = None
         self._first_keys: asyncio.Task[None] | None = None
-        self._links = LinkSettings("")
         self.port = 0
 
     async def start(self) -> None:
@@ -144,10 +143,10 @@ class AppHost:
         )
         await self._listen(server, address, port, limit)
         base = f"http://localhost:{self.port}"
-        self._links = replace(links, base=f"{base}{WEBHOOKS}")
+        links = replace(links, base=f"{base}{WEBHOOKS}")
         hubs = self._runtime.hubs
         set_client_provider(
-            ClientProvider(self._runtime.client, self._links, lambda hub, connection: hubs.client(connection, hub))
+            ClientProvider(self._runtime.client, links, lambda hub, connection: hubs.client(connection, hub))
         )
         self._announce(index, durable, base, prefix)
         await asyncio.to_thread(warn_of_orchestrators, root)
@@ -173,8 +172,8 @@ class AppHost:
 
     def _use_keys(self, keys: HostKeys) -> None:
         """Links of durable clients carry the key from now on."""
-        if self._runtime is not None:
-            set_client_provider(ClientProvider(self._runtime.client, replace(self._links, code=keys.system)))
+        provider = client_provider()
+        set_client_provider(replace(provider, links=replace(provider.links, code=keys.system)))
 
     def _ensure_emulator(self, connection: ConnectionSettings) -> asyncio.Future[azurite.Azurite] | None:
         """Start looking for the emulator while the app is being loaded."""

@@ -175,10 +175,6 @@ async def rewind(call: Call) -> Response:
         return json_response(404, f'No orchestration with instance ID "${call.values["instanceId"]}" found.')
     try:
         await call.client.rewind(status.instance_id, call.query.text("reason"))
-    except InvalidOperationError:
-        return json_response(
-            412,
-            f"This orchestration has status {status.runtime_status.name}, but only orchestrations in the "
-            '"Failed" state can be rewound.',
-        )
+    except InvalidOperationError as error:
+        return json_response(412, str(error))
     return ACCEPTED

@@ -59,8 +59,8 @@ class DurableOrchestrationContext(EntityOperations):
 
     @property
     def version(self) -> str | None:
-        """Version that this instance was started with."""
-        return self._run.version
+        """Version that this instance was started with; None if it was started without one."""
+        return self._run.version or None
 
     @property
     def is_replaying(self) -> bool:

@@ -73,7 +73,7 @@ class DurableOrchestrationClient(InstanceMethods, EntityMethods):
         if show_history and found is not None:
             events = await self._hub.get_history(instance_id)
             history = history_events(events, with_input=show_input, with_output=show_history_output)
-        return status_of(found, show_input=show_input, history=history)
+        return status_of(found, show_input=show_input or self._shows_all, history=history)
 
     async def raise_event(
         self,
@@ -184,4 +184,5 @@ class DurableOrchestrationClient(InstanceMethods, EntityMethods):
 
 
 def _json_response(status: int, body: str) -> func.HttpResponse:
-    return func.HttpResponse(body, status_code=status, mimetype="application/json")
+    # As a header, so that no charset is added: JSON has none, and SDK 1.7.0 sends none.
+    return func.HttpResponse(body, status_code=status, headers={"Content-Type": "application/json"})

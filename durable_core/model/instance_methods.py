@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -42,9 +43,11 @@ class InstanceMethods:
     """Lists, purges, rewinds and restarts instances."""
 
     _hub: HubClient
+    _shows_all = False
+    """As under ``azure.durable_functions``: lists have entities, and inputs are shown whatever was asked for."""
 
     async def get_status_all(self) -> list[DurableOrchestrationStatus]:
-        """The status of every instance of the hub, entities left out."""
+        """The status of every instance of the hub; entities only under ``azure.durable_functions``."""
         return await self.get_status_by()
 
     async def get_status_by(
@@ -64,6 +67,7 @@ class InstanceMethods:
             ValueError: a status is none.
         """
         wanted = _filter(created_time_from, created_time_to, runtime_status, instance_id_prefix)
+        wanted = replace(wanted, include_entities=self._shows_all)
         return [status async for status in self._statuses(wanted)]
 
     async def _statuses(self, wanted: InstanceFilter) -> AsyncIterator[DurableOrchestrationStatus]:
@@ -71,7 +75,7 @@ class InstanceMethods:
         while True:
             page = await self._hub.list_instances(wanted, continuation=continuation)
             for row in page.instances:
-                yield status_of(row)
+                yield status_of(row, show_input=self._shows_all)
             continuation = page.continuation
             if continuation is None:
                 return
@@ -132,10 +136,7 @@ class InstanceMethods:
         except InstanceNotFoundError as error:
             raise Exception(f"No instance with ID {instance_id} found.") from error
         except InvalidOperationError as error:
-            raise Exception(
-                "The rewind operation is only supported on failed orchestration instances; "
-                f"instance '{instance_id}' has another status."
-            ) from error
+            raise Exception(str(error)) from error
 
     async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> Any:
         """Start the same function with the same input, and return the id of the instance.

@@ -1,0 +1,377 @@
+"""The app that the exchanges were recorded with, written again from what it did.
+
+It knows nothing of this package: the tests put the alias in place and load it as a host would.
+"""
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import azure.durable_functions as df
+import azure.functions as func
+
+app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+TRIES = {}
+LONG_AGO = datetime(2001, 1, 1, tzinfo=timezone.utc)
+
+
+# ---- activities ------------------------------------------------------------------------------------------------------
+
+
+@app.activity_trigger(input_name="x")
+def say(x: str):
+    return f"Hello {x}!"
+
+
+@app.activity_trigger(input_name="x")
+def square(x: int):
+    return x * x
+
+
+@app.activity_trigger(input_name="x")
+def echo_act(x):
+    return x
+
+
+@app.activity_trigger(input_name="x")
+def boom(x: str):
+    raise ValueError(f"bad thing {x}")
+
+
+@app.activity_trigger(input_name="x")
+def flaky(x: str):
+    TRIES[x] = TRIES.get(x, 0) + 1
+    if TRIES[x] < 3:
+        raise RuntimeError(f"flaky {TRIES[x]}")
+    return f"ok after {TRIES[x]}"
+
+
+@app.activity_trigger(input_name="x")
+def fails_once(x: str):
+    TRIES[x] = TRIES.get(x, 0) + 1
+    if TRIES[x] == 1:
+        raise RuntimeError("first time fails")
+    return "second time ok"
+
+
+@app.activity_trigger(input_name="x")
+def nothing(x):
+    return None
+
+
+@app.activity_trigger(input_name="x")
+def big_act(x: int):
+    return "x" * x
+
+
+# ---- orchestrators ---------------------------------------------------------------------------------------------------
+
+
+@app.orchestration_trigger(context_name="context")
+def hello3(context):
+    greetings = []
+    for city in ("Tokyo", "Seattle", "London"):
+        greetings.append((yield context.call_activity("say", city)))
+    return greetings
+
+
+@app.orchestration_trigger(context_name="context")
+def hello5(context):
+    greetings = []
+    for city in ("Tokyo", "Seattle", "London", "Cairo", "Lima"):
+        greetings.append((yield context.call_activity("say", city)))
+    return greetings
+
+
+@app.orchestration_trigger(context_name="context")
+def echo(context):
+    return context.get_input()
+
+
+@app.orchestration_trigger(context_name="context")
+def echogen(context):
+    given = context.get_input()
+    back = yield context.call_activity("echo_act", given)
+    return {
+        "in": given,
+        "out": back,
+        "id": context.instance_id,
+        "version": context.version,
+        "parent": context.parent_instance_id,
+    }
+
+
+@app.orchestration_trigger(context_name="context")
+def fan(context):
+    squares = yield context.task_all([context.call_activity("square", n) for n in range(context.get_input())])
+    return sum(squares)
+
+
+@app.orchestration_trigger(context_name="context")
+def approval(context):
+    deadline = context.current_utc_datetime + timedelta(seconds=context.get_input())
+    event = context.wait_for_external_event("approve")
+    timer = context.create_timer(deadline)
+    winner = yield context.task_any([event, timer])
+    if winner == event:
+        timer.cancel()
+        return {"approved": event.result}
+    return "timeout"
+
+
+@app.orchestration_trigger(context_name="context")
+def waiter(context):
+    return (yield context.wait_for_external_event("go"))
+
+
+@app.orchestration_trigger(context_name="context")
+def three_events(context):
+    found = []
+    for _ in range(3):
+        found.append((yield context.wait_for_external_event("go")))
+    return found
+
+
+@app.orchestration_trigger(context_name="context")
+def child(context):
+    n = context.get_input()["n"]
+    value = yield context.call_activity("square", n + 1)
+    return {"v": value, "id": context.instance_id, "parent": context.parent_instance_id}
+
+
+@app.orchestration_trigger(context_name="context")
+def parent(context):
+    first = yield context.call_sub_orchestrator("child", {"n": 1})
+    second = yield context.call_sub_orchestrator("child", {"n": 2}, f"fixed-child-{context.instance_id}")
+    return [first, second]
+
+
+@app.orchestration_trigger(context_name="context")
+def parent_fail(context):
+    try:
+        yield context.call_sub_orchestrator("fail_activity")
+    except Exception as error:
+        return {"caught": type(error).__name__, "text": str(error)}
+
+
+@app.orchestration_trigger(context_name="context")
+def parent_uncaught(context):
+    yield context.call_sub_orchestrator("fail_activity")
+
+
+@app.orchestration_trigger(context_name="context")
+def fail_activity(context):
+    yield context.call_activity("say", "before")
+    yield context.call_activity("boom", "uncaught")
+
+
+@app.orchestration_trigger(context_name="context")
+def caught(context):
+    try:
+        yield context.call_activity("boom", "caught")
+    except Exception as error:
+        return {"caught": type(error).__name__, "text": str(error)}
+
+
+@app.orchestration_trigger(context_name="context")
+def fail_orch(context):
+    context.set_custom_status({"step": "about to fail"})
+    yield context.call_activity("say", "x")
+    raise KeyError("orch broke")
+
+
+@app.orchestration_trigger(context_name="context")
+def fail_orch_first(context):
+    raise ValueError("at once")
+    yield
+
+
+@app.orchestration_trigger(context_name="context")
+def retry(context):
+    options = df.RetryOptions(1000, 3)
+    return (yield context.call_activity_with_retry("flaky", options, context.instance_id))
+
+
+@app.orchestration_trigger(context_name="context")
+def retry_exhaust(context):
+    return (yield context.call_activity_with_retry("boom", df.RetryOptions(500, 2), "retry"))
+
+
+@app.orchestration_trigger(context_name="context")
+def again(context):
+    generation = context.get_input()
+    context.set_custom_status(f"gen {generation}")
+    yield context.call_activity("square", generation)
+    if generation < 2:
+        context.continue_as_new(generation + 1)
+        return None
+    return {"finished": generation}
+
+
+@app.orchestration_trigger(context_name="context")
+def custom(context):
+    yield context.call_activity("say", "a")
+    context.set_custom_status({"pct": 50, "list": [1, None, "é"]})
+    yield context.wait_for_external_event("go")
+    return "done"
+
+
+@app.orchestration_trigger(context_name="context")
+def rewindable(context):
+    first = yield context.call_activity("say", "pre")
+    second = yield context.call_activity("fails_once", context.instance_id)
+    return [first, second]
+
+
+@app.orchestration_trigger(context_name="context")
+def uses_entity(context):
+    entity = df.EntityId("counter", context.get_input())
+    context.signal_entity(entity, "add", 5)
+    value = yield context.call_entity(entity, "add", 3)
+    read = yield context.call_entity(entity, "get")
+    try:
+        yield context.call_entity(entity, "fail", "x")
+        failed = None
+    except Exception as error:
+        failed = [type(error).__name__, str(error)]
+    after = yield context.call_entity(entity, "get")
+    return {"v": value, "g": read, "f": failed, "after": after, "uuid": str(context.new_uuid())}
+
+
+@app.orchestration_trigger(context_name="context")
+def big(context):
+    return (yield context.call_activity("big_act", 100000))
+
+
+@app.orchestration_trigger(context_name="context")
+def no_act(context):
+    yield context.call_activity("does_not_exist", 1)
+
+
+@app.orchestration_trigger(context_name="context")
+def no_sub(context):
+    yield context.call_sub_orchestrator("does_not_exist", 1)
+
+
+@app.orchestration_trigger(context_name="context")
+def nondet(context):
+    if TRIES.setdefault("nondet", 0) == 0:
+        TRIES["nondet"] = 1
+        yield context.call_activity("say", "one")
+    else:
+        yield context.create_timer(context.current_utc_datetime)
+    yield context.call_activity("say", "two")
+
+
+@app.orchestration_trigger(context_name="context")
+def nondet_name(context):
+    if TRIES.setdefault("nondet_name", 0) == 0:
+        TRIES["nondet_name"] = 1
+        yield context.call_activity("say", "one")
+    else:
+        yield context.call_activity("square", 1)
+    yield context.call_activity("say", "two")
+
+
+@app.orchestration_trigger(context_name="context")
+def returns_nothing(context):
+    yield context.call_activity("nothing", None)
+
+
+@app.orchestration_trigger(context_name="context")
+def dates(context):
+    greeting = yield context.call_activity("say", "d")
+    return [greeting, str(context.new_uuid()), str(context.new_uuid()), str(context.current_utc_datetime)]
+
+
+@app.orchestration_trigger(context_name="context")
+def http_call(context):
+    answer = yield context.call_http("GET", context.get_input())
+    return answer
+
+
+# ---- an entity -------------------------------------------------------------------------------------------------------
+
+
+@app.entity_trigger(context_name="context")
+def counter(context):
+    operation = context.operation_name
+    if operation == "add":
+        value = context.get_state(lambda: 0) + context.get_input()
+        context.set_state(value)
+        context.set_result(value)
+    elif operation == "get":
+        context.set_result(context.get_state(lambda: 0))
+    elif operation == "set":
+        context.set_state(context.get_input())
+    elif operation == "fail":
+        context.set_state(context.get_state(lambda: 0) + 1000)
+        raise Exception("entity failed")
+    elif operation == "reset":
+        context.destruct_on_exit()
+
+
+# ---- functions that use the client -----------------------------------------------------------------------------------
+
+
+@app.route(route="start/{name}")
+@app.durable_client_input(client_name="client")
+async def start(req: func.HttpRequest, client):
+    instance_id = await client.start_new(req.route_params["name"], req.params.get("id"))
+    return client.create_check_status_response(req, instance_id)
+
+
+def statuses(text):
+    return [df.OrchestrationRuntimeStatus(name) for name in text.split(",")] if text else None
+
+
+CALLS = {
+    "raw_client": lambda c, r, p: vars(c._orchestration_bindings),
+    "payload": lambda c, r, p: c.create_http_management_payload(p["id"]),
+    "links": lambda c, r, p: c.get_client_response_links(r, p["id"]),
+    "get_status": lambda c, r, p: c.get_status(p["id"], "h" in p, "ho" in p, "i" in p),
+    "raise": lambda c, r, p: c.raise_event(p["id"], p["ev"], p.get("d")),
+    "terminate": lambda c, r, p: c.terminate(p["id"], p.get("r", "because")),
+    "suspend": lambda c, r, p: c.suspend(p["id"], p.get("r", "because")),
+    "resume": lambda c, r, p: c.resume(p["id"], p.get("r", "because")),
+    "rewind": lambda c, r, p: c.rewind(p["id"], p.get("r", "because")),
+    "restart": lambda c, r, p: c.restart(p["id"], p.get("new", "1") == "1"),
+    "signal": lambda c, r, p: c.signal_entity(df.EntityId(p["ename"], p["ekey"]), p["opn"], json.loads(p["d"])),
+    "read": lambda c, r, p: c.read_entity_state(df.EntityId(p["ename"], p["ekey"])),
+    "start_new": lambda c, r, p: c.start_new(p["name"], p.get("id"), None, p.get("v")),
+    "wait": lambda c, r, p: c.wait_for_completion_or_create_check_status_response(
+        r, p["id"], int(p.get("t", 10000)), int(p.get("r", 1000))
+    ),
+    "get_status_by": lambda c, r, p: c.get_status_by(runtime_status=statuses(p.get("rs"))),
+    "get_status_all": lambda c, r, p: c.get_status_all(),
+    "purge": lambda c, r, p: c.purge_instance_history(p["id"]),
+    "purge_by": lambda c, r, p: c.purge_instance_history_by(LONG_AGO, None, statuses(p.get("rs"))),
+}
+
+
+def answer(status, document):
+    return func.HttpResponse(json.dumps(document), status_code=status, headers={"Content-Type": "application/json"})
+
+
+def shown(value):
+    if isinstance(value, list):
+        return [shown(item) for item in value]
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if value is None or isinstance(value, (dict, str)):
+        return value
+    return {name: str(item) for name, item in vars(value).items()}
+
+
+@app.route(route="sdk/{what}")
+@app.durable_client_input(client_name="client")
+async def sdk(req: func.HttpRequest, client):
+    try:
+        value = CALLS[req.route_params["what"]](client, req, req.params)
+        if hasattr(value, "__await__"):
+            value = await value
+        if isinstance(value, func.HttpResponse):
+            return value
+        return answer(200, {"type": type(value).__name__, "value": shown(value)})
+    except Exception as error:
+        return answer(500, {"raised": type(error).__name__, "text": str(error)})

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any, NoReturn
+
 from durable_core.alias.client import DurableOrchestrationClient, SyncDurableFunctionsClient
 from durable_core.alias.context import DurableEntityContext, start
 from durable_core.alias.encoding import ENCODED_TWICE
+from durable_core.alias.messages import refuse
 from durable_core.model import app
 from durable_core.model.dialect import Dialect
 
@@ -23,6 +26,12 @@ class Blueprint(app.Blueprint):
     """A set of functions; may be registered in a ``DFApp`` or in a ``func.FunctionApp``."""
 
     dialect = AZURE
+
+    def durable_openai_agent_orchestrator(
+        self, _func: Any = None, *, model_provider: Any = None, model_retry_options: Any = None
+    ) -> NoReturn:
+        """Refused: the OpenAI agents of the original are not part of this package."""
+        refuse("durable_openai_agent_orchestrator", "OpenAI agents are not part of it; call the model in an activity")
 
 
 class DFApp(Blueprint, app.DFApp):

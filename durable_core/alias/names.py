@@ -8,6 +8,9 @@ PACKAGES = (
     "",
     "decorators",
     "models",
+    "models.actions",
+    "models.entities",
+    "models.history",
     "models.utils",
     "testing",
 )
@@ -29,6 +32,31 @@ EXPORTED = (
 )
 """``__all__`` of the root."""
 
+_ACTIONS = {
+    name: (name,)
+    for name in (
+        "Action",
+        "ActionType",
+        "CallActivityAction",
+        "CallActivityWithRetryAction",
+        "CallEntityAction",
+        "CallHttpAction",
+        "CallSubOrchestratorAction",
+        "CallSubOrchestratorWithRetryAction",
+        "CompoundAction",
+        "ContinueAsNewAction",
+        "CreateTimerAction",
+        "NoOpAction",
+        "SignalEntityAction",
+        "WaitForExternalEventAction",
+        "WhenAllAction",
+        "WhenAnyAction",
+    )
+}
+_ENTITIES = {
+    name: (name,) for name in ("EntityState", "OperationResult", "RequestMessage", "ResponseMessage", "Signal")
+}
+_HISTORY = {name: (name,) for name in ("HistoryEvent", "HistoryEventType")}
 _TASKS = (
     "AtomicTask",
     "CompoundTask",
@@ -43,15 +71,20 @@ _TASKS = (
 _MODELS = {
     "DurableEntityContext": ("DurableEntityContext",),
     "DurableHttpRequest": ("DurableHttpRequest",),
+    "DurableOrchestrationBindings": ("DurableOrchestrationBindings",),
     "DurableOrchestrationClient": ("DurableOrchestrationClient",),
     "DurableOrchestrationContext": ("DurableOrchestrationContext",),
     "DurableOrchestrationStatus": ("DurableOrchestrationStatus",),
     "EntityStateResponse": ("EntityStateResponse",),
     "FunctionContext": ("FunctionContext",),
     "OrchestrationRuntimeStatus": ("OrchestrationRuntimeStatus",),
+    "OrchestratorState": ("OrchestratorState",),
     "PurgeHistoryResult": ("PurgeHistoryResult",),
+    "ReplaySchema": ("ReplaySchema",),
     "RetryOptions": ("RetryOptions",),
+    "RpcManagementOptions": ("RpcManagementOptions",),
     "Task": _TASKS,
+    "TaskOrchestrationExecutor": ("TaskOrchestrationExecutor",),
     "TokenSource": ("TokenSource", "ManagedIdentityTokenSource"),
 }
 _TRIGGERS = ("ActivityTrigger", "DurableClient", "EntityTrigger", "OrchestrationTrigger")
@@ -72,19 +105,27 @@ MODULES: dict[str, tuple[str, ...]] = {
     "decorators": (),
     "decorators.durable_app": ("Blueprint", "DFApp"),
     "decorators.metadata": _TRIGGERS,
-    "entity": ("Entity",),
+    "entity": ("Entity", "InternalEntityException"),
     "models": (
         "DurableEntityContext",
         "DurableHttpRequest",
+        "DurableOrchestrationBindings",
         "DurableOrchestrationClient",
         "DurableOrchestrationContext",
         "ManagedIdentityTokenSource",
         "OrchestrationRuntimeStatus",
+        "OrchestratorState",
         "PurgeHistoryResult",
         "RetryOptions",
         "TaskBase",
     ),
     **{f"models.{module}": names for module, names in _MODELS.items()},
+    "models.actions": tuple(name for name in _ACTIONS if name != "NoOpAction"),
+    **{f"models.actions.{module}": names for module, names in _ACTIONS.items()},
+    "models.entities": tuple(_ENTITIES),
+    **{f"models.entities.{module}": names for module, names in _ENTITIES.items()},
+    "models.history": tuple(_HISTORY),
+    **{f"models.history.{module}": names for module, names in _HISTORY.items()},
     "models.utils": (),
     "models.utils.entity_utils": ("EntityId",),
     "orchestrator": ("Orchestrator",),

@@ -185,13 +185,21 @@ class RetryAbleTask(AtomicTask):
         return max(1, self._inner.num_attempts) if isinstance(self._inner, RetryableTask) else 1
 
 
-def scheduling(steps: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """``steps``, with every task scheduled when it is yielded."""
+def scheduling(
+    steps: Generator[Any, Any, Any], yielded: Callable[[core.TaskBase], None] | None = None
+) -> Generator[Any, Any, Any]:
+    """``steps``, with every task scheduled when it is yielded.
+
+    Args:
+        yielded: is told of each task then.
+    """
     try:
         task = next(steps)
         while True:
             if isinstance(task, (AtomicTask, CompoundTask)):
                 task.schedule()
+                if yielded is not None:
+                    yielded(task)
             try:
                 value = yield task
             except GeneratorExit:

@@ -15,14 +15,17 @@ from functools import partial
 from random import Random
 from statistics import median
 
+from yarl import URL
+
 from benchmarks.harness import fresh_azurite
 from durable_core.storage import hot_queue, hot_table
+from durable_core.storage.aiohttp_session import SharedSession
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import ANY, DateTime, Operation, Receipt, StorageAccount, Verb
 from durable_core.storage.credentials import QueueKeySigner, TableKeySigner
 from durable_core.storage.service_clock import ServiceClock
 from durable_core.storage.settings import ConnectionSettings
-from durable_core.storage.transport import Request, RetryPolicy, SharedSession, Signed, Transport
+from durable_core.storage.transport import Request, RetryPolicy, Signed, Transport
 
 ROUNDS = 300
 _TEXT = "x" * 900
@@ -102,7 +105,11 @@ def _calls(run: str, endpoint: str, updates: Sequence[Receipt], deletes: Sequenc
 
 async def _send_bare(session: SharedSession, signed: Signed) -> None:
     async with session().request(
-        signed.method, signed.url, data=signed.body or None, headers=signed.headers, allow_redirects=False
+        signed.method,
+        URL(signed.url, encoded=True),
+        data=signed.body or None,
+        headers=signed.headers,
+        allow_redirects=False,
     ) as answer:
         await answer.read()
         if answer.status >= 300:

@@ -32,7 +32,7 @@ async def open_hub(
         ConfigurationError: a setting is missing or cannot be used.
     """
     options = read_options(root, connection, task_hub)
-    account = open_account(resolve_connection(options.connection, os.environ))
+    account = open_account(resolve_connection(options.connection, os.environ), plain=True)
     try:
         yield TaskHub(account, options.names, Random(), options.management), options
     finally:

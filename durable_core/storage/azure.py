@@ -17,12 +17,13 @@ from durable_core.storage.credentials import (
 )
 from durable_core.storage.hot_queue import HotQueues
 from durable_core.storage.hot_table import HotTables
+from durable_core.storage.plain_session import LaterSession, PlainSession
 from durable_core.storage.sdk_blobs import SdkBlobs
 from durable_core.storage.sdk_queues import SdkQueues
 from durable_core.storage.sdk_tables import SdkTables
 from durable_core.storage.service_clock import ServiceClock
 from durable_core.storage.settings import ConnectionSettings, parse_connection_string
-from durable_core.storage.transport import RetryPolicy, SharedSession, Transport
+from durable_core.storage.transport import Carrier, RetryPolicy, Transport
 
 _QUEUE_VERSION = "2021-12-02"
 _TABLE_VERSION = "2019-02-02"
@@ -48,6 +49,7 @@ def open_account(
     settings: ConnectionSettings | str,
     *,
     hot: bool = True,
+    plain: bool = False,
     retry: RetryPolicy | None = None,
     random: Random | None = None,
 ) -> StorageAccount:
@@ -58,6 +60,7 @@ def open_account(
     Args:
         settings: or a connection string.
         hot: send the hot calls as plain requests; False sends everything through the SDK.
+        plain: send them with the standard library alone, as suits a program that sends a few and ends.
         retry: how often and how long a request is tried.
         random: jitter of the pauses between tries.
 
@@ -67,7 +70,8 @@ def open_account(
     if isinstance(settings, str):
         settings = parse_connection_string(settings)
     retry = retry or RetryPolicy()
-    calls, clock, session = CallCounter(), ServiceClock(), SharedSession()
+    calls, clock = CallCounter(), ServiceClock()
+    carrier, session = (PlainSession(), LaterSession()) if plain else _aiohttp()
     credential = None if settings.key or settings.sas else identity_credential(settings)
     sdk = Sdk(settings, session, clock, retry, credential)
     queues, tables, blobs = SdkQueues(sdk, calls), SdkTables(sdk, calls), SdkBlobs(sdk, calls)
@@ -76,19 +80,27 @@ def open_account(
         queue_signer, table_signer = _signers(settings, credential)
         queues = AzureQueues(
             Transport(
-                session, settings.queue_endpoint, _QUEUE_VERSION, queue_signer, clock, retry, jitter, settings.sas
+                carrier, settings.queue_endpoint, _QUEUE_VERSION, queue_signer, clock, retry, jitter, settings.sas
             ),
             sdk,
             calls,
         )
         tables = AzureTables(
             Transport(
-                session, settings.table_endpoint, _TABLE_VERSION, table_signer, clock, retry, jitter, settings.sas
+                carrier, settings.table_endpoint, _TABLE_VERSION, table_signer, clock, retry, jitter, settings.sas
             ),
             sdk,
             calls,
         )
-    return StorageAccount(settings.account, queues, tables, blobs, clock, calls, (session, credential))
+    return StorageAccount(settings.account, queues, tables, blobs, clock, calls, (carrier, session, credential))
+
+
+def _aiohttp() -> tuple[Carrier, Any]:
+    """One session for our requests and for those of the SDK."""
+    from durable_core.storage.aiohttp_session import SharedSession
+
+    session = SharedSession()
+    return session, session
 
 
 def _signers(settings: ConnectionSettings, credential: Any) -> tuple[Signer, Signer]:

@@ -9,15 +9,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
 from functools import cached_property
-from typing import Any
-
-import aiohttp
+from typing import TYPE_CHECKING, Any
 
 from durable_core.errors import UnavailableError
 from durable_core.storage.answers import error_for, json_error
 from durable_core.storage.service_clock import ServiceClock
 from durable_core.storage.settings import ConnectionSettings
 from durable_core.storage.transport import RetryPolicy
+
+if TYPE_CHECKING:
+    import aiohttp
 
 
 class Sdk:

@@ -1,30 +1,48 @@
-"""Plain requests to one storage service over aiohttp: signed, timed, repeated where that is safe."""
+"""Plain requests to one storage service: signed, timed, repeated where that is safe."""
 
 from __future__ import annotations
 
 import asyncio
-import io
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from random import Random
-
-import aiohttp
-from yarl import URL
+from typing import Protocol
+from urllib.parse import urlsplit
 
 from durable_core.errors import UnavailableError
 from durable_core.storage.answers import NOT_APPLIED, RETRIABLE, Answer, error_of
 from durable_core.storage.credentials import Signer
 from durable_core.storage.service_clock import ServiceClock
 
-_IDLE = 4.0
-"""Seconds for which an idle connection is kept: Azurite closes them after 5, and a closed one costs a retry."""
-_CONNECTIONS = 64
-_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-"""No connection came about, so nothing was sent."""
-_LARGE = 1 << 20
-"""aiohttp writes bytes objects above this in one go and warns of it; a stream is written in pieces."""
+
+class NoAnswerError(Exception):
+    """A try of a request ended without an answer.
+
+    Attributes:
+        was_sent: the service may have acted. False: no connection came about.
+        was_idle: the service had closed a connection that was kept for later.
+    """
+
+    def __init__(self, message: str, *, was_sent: bool = True, was_idle: bool = False) -> None:
+        super().__init__(message)
+        self.was_sent = was_sent
+        self.was_idle = was_idle
+
+
+class Carrier(Protocol):
+    """Takes one signed request to its service and brings the answer."""
+
+    async def carry(self, signed: Signed, timeout: float) -> Answer:
+        """One try, redirects not followed.
+
+        Args:
+            timeout: seconds, from looking for a connection to the last byte of the answer.
+
+        Raises:
+            NoAnswerError: there is none.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +92,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A request as it goes to aiohttp."""
+    """A request as it goes over the wire; ``url`` is absolute and percent-encoded."""
 
     method: str
-    url: URL
+    url: str
     headers: Mapping[str, str]
     body: bytes
 
@@ -94,7 +112,7 @@ class Transport:
 
     def __init__(
         self,
-        session: Callable[[], aiohttp.ClientSession],
+        carrier: Carrier,
         endpoint: str,
         version: str,
         signer: Signer,
@@ -103,16 +121,15 @@ class Transport:
         random: Random,
         sas: str | None = None,
     ) -> None:
-        self._session = session
+        self._carrier = carrier
         self.endpoint = endpoint
-        self._path = URL(endpoint).raw_path.rstrip("/")
+        self._path = urlsplit(endpoint).path.rstrip("/")
         self._version = version
         self._signer = signer
         self._clock = clock
         self._retry = retry
         self._random = random
         self._sas = sas
-        self._timeout = aiohttp.ClientTimeout(total=retry.timeout)
         self._date = (0, "")
 
     async def sign(self, request: Request) -> Signed:
@@ -120,7 +137,7 @@ class Transport:
         query = request.query
         if self._sas:
             query = f"{query}&{self._sas}" if query else self._sas
-        url = URL(f"{self.endpoint}{request.path}" + (f"?{query}" if query else ""), encoded=True)
+        url = f"{self.endpoint}{request.path}?{query}" if query else f"{self.endpoint}{request.path}"
         headers = {"x-ms-date": self._now(), "x-ms-version": self._version}
         if request.headers:
             headers.update(request.headers)
@@ -149,13 +166,11 @@ class Transport:
         for attempt in range(1, retry.tries + 1):
             try:
                 answer = await self._once(request, begin, after_retry)
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
-                not_sent = isinstance(error, _NOT_SENT)
-                after_retry = after_retry or not not_sent
+            except NoAnswerError as error:
+                after_retry = after_retry or error.was_sent
                 # The first time, the service had probably just closed an idle connection: no pause.
-                closed = attempt == 1 and isinstance(error, aiohttp.ServerDisconnectedError)
-                wait = 0.0 if closed else self._jittered(pause)
-                if not (request.repeatable or not_sent) or self._is_last(attempt, begin, wait):
+                wait = 0.0 if attempt == 1 and error.was_idle else self._jittered(pause)
+                if (error.was_sent and not request.repeatable) or self._is_last(attempt, begin, wait):
                     raise self._no_answer(request, error, attempt, after_retry) from error
             else:
                 status = answer.status
@@ -177,18 +192,10 @@ class Transport:
     async def _once(self, request: Request, begin: float, after_retry: bool) -> Answer:
         signed = await self.sign(request)
         left = self._retry.total - (time.monotonic() - begin)
-        timeout = self._timeout if left >= self._retry.timeout else aiohttp.ClientTimeout(total=max(left, 0.01))
-        body = signed.body
         sent = self._clock.monotonic()
-        async with self._session().request(
-            signed.method,
-            signed.url,
-            data=(io.BytesIO(body) if len(body) > _LARGE else body) or None,
-            headers=signed.headers,
-            timeout=timeout,
-            allow_redirects=False,
-        ) as response:
-            answer = Answer(response.status, response.headers, await response.read(), after_retry)
+        answer = await self._carrier.carry(signed, max(min(left, self._retry.timeout), 0.01))
+        if after_retry:
+            answer = replace(answer, after_retry=True)
         date = answer.headers.get("Date")
         if date:
             self._clock.observe(date, sent)
@@ -213,35 +220,6 @@ class Transport:
         if self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True))
         return self._date[1]
-
-
-class SharedSession:
-    """The one aiohttp session of an account, opened when the first request is sent."""
-
-    def __init__(self) -> None:
-        self._session: aiohttp.ClientSession | None = None
-
-    def __call__(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = _new_session()
-        return self._session
-
-    async def close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
-
-
-def _new_session() -> aiohttp.ClientSession:
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE, ttl_dns_cache=300),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-    )
-    # aiohttp repeats a PUT or DELETE by itself when a kept connection turns out closed. The first one may have been
-    # applied, and then the 404 or 412 of the second would look like somebody else's doing: ``Transport`` repeats, and
-    # tells. The switch has no public name.
-    session._retry_connection = False
-    return session
 
 
 def _retry_after(answer: Answer, wait: float) -> float:

@@ -1,0 +1,75 @@
+"""Requests over aiohttp: for hosts and workers, which send many."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from functools import lru_cache
+
+import aiohttp
+from yarl import URL
+
+from durable_core.storage.answers import Answer
+from durable_core.storage.transport import NoAnswerError, Signed
+
+_IDLE = 4.0
+"""Seconds for which an idle connection is kept: Azurite closes them after 5, and a closed one costs a retry."""
+_CONNECTIONS = 64
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+"""No connection came about, so nothing was sent."""
+_LARGE = 1 << 20
+"""aiohttp writes bytes objects above this in one go and warns of it; a stream is written in pieces."""
+
+
+@lru_cache(maxsize=4)
+def _limit(seconds: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=seconds)
+
+
+class SharedSession:
+    """The one aiohttp session of an account, opened when the first request is sent."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    def __call__(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = _new_session()
+        return self._session
+
+    async def carry(self, signed: Signed, timeout: float) -> Answer:
+        """As ``Carrier`` says."""
+        body = signed.body
+        try:
+            async with self().request(
+                signed.method,
+                URL(signed.url, encoded=True),
+                data=(io.BytesIO(body) if len(body) > _LARGE else body) or None,
+                headers=signed.headers,
+                timeout=_limit(timeout),
+                allow_redirects=False,
+            ) as response:
+                return Answer(response.status, response.headers, await response.read())
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise NoAnswerError(
+                str(error) or type(error).__name__,
+                was_sent=not isinstance(error, _NOT_SENT),
+                was_idle=isinstance(error, aiohttp.ServerDisconnectedError),
+            ) from error
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _new_session() -> aiohttp.ClientSession:
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS, keepalive_timeout=_IDLE, ttl_dns_cache=300),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+    )
+    # aiohttp repeats a PUT or DELETE by itself when a kept connection turns out closed. The first one may have been
+    # applied, and then the 404 or 412 of the second would look like somebody else's doing: ``Transport`` repeats, and
+    # tells. The switch has no public name.
+    session._retry_connection = False
+    return session

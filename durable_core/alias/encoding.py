@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from durable_core.core.replay import Decode
 from durable_core.model.encoding import InputEncoding
 from durable_core.model.serialization import decode, decode_activity_input, encode_spaced
+from durable_core.model.typed import checked_decode
 
 
 def _twice(value: Any, what: str) -> str:
@@ -32,20 +34,34 @@ class TwiceEncoded(InputEncoding):
     def event_data(self, value: Any, what: str) -> str:
         return _twice(value, what)
 
-    def read_input(self, text: str | None) -> Any:
-        return _again(decode(text))
+    def read_input(self, text: str | None, expected: type | None = None) -> Any:
+        read = checked_decode(expected)
+        inner = _inner(text)
+        return read(text if inner is None else inner)
 
-    def read_activity_input(self, text: str | None) -> Any:
-        return _again(decode_activity_input(text))
+    def typed(self, expected: type | None) -> Decode:
+        return checked_decode(expected)
+
+    def read_activity_input(self, text: str | None, expected: type | None = None) -> Any:
+        value = decode_activity_input(text, expected)
+        if not isinstance(value, str):
+            return value
+        try:
+            return decode(value, expected)
+        except json.JSONDecodeError:
+            return value
 
 
-def _again(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
+def _inner(text: str | None) -> str | None:
+    """The JSON text inside a JSON string; None if the text is something else."""
+    if text is None or not text.lstrip().startswith('"'):
+        return None
+    inner = json.loads(text)
     try:
-        return decode(value)
-    except json.JSONDecodeError:
-        return value
+        json.loads(inner)
+    except ValueError:
+        return None
+    return str(inner)
 
 
 ENCODED_TWICE = TwiceEncoded()

@@ -20,7 +20,7 @@ from durable_core.alias.actions import (
     WhenAllAction,
     WhenAnyAction,
 )
-from durable_core.alias.tasks import RetryAbleTask, TimerTask, WhenAllTask, WhenAnyTask
+from durable_core.alias.tasks import RetryAbleTask, TimerTask, WhenAnyTask
 from durable_core.core import ticks
 from durable_core.core.decisions import CreateTimer, Decision, ScheduleTask, SendEvent, StartSubOrchestration
 from durable_core.core.entity_ids import EntityId
@@ -64,8 +64,7 @@ class Recorder:
         if isinstance(task, RetryAbleTask):
             return WhenAllAction([self._retried(task, run)])
         if isinstance(task, CompoundTask):
-            kind = WhenAllAction if isinstance(task, WhenAllTask) else WhenAnyAction
-            assert isinstance(task, (WhenAllTask, WhenAnyTask))
+            kind = WhenAnyAction if isinstance(task, WhenAnyTask) else WhenAllAction
             return kind([self._action(child, run) for child in task.children])
         decision = _decision(task, run)
         if isinstance(task, TimerTask) and isinstance(decision, CreateTimer):

@@ -141,16 +141,6 @@ class CompoundTask(core.CompoundTask, TaskBase):
         self.action_repr: Any = ()
         super().__init__(tasks)
 
-    def schedule(self) -> None:
-        """Schedule the children, in their order."""
-        waiting: list[core.TaskBase] = [self]
-        while waiting:
-            task = waiting.pop()
-            if isinstance(task, core.CompoundTask):
-                waiting.extend(reversed(task.children))
-            elif isinstance(task, AtomicTask):
-                task.schedule()
-
 
 class WhenAllTask(core.WhenAllTask, CompoundTask):
     """Succeeds with all results, fails with the first failure."""
@@ -196,8 +186,8 @@ def scheduling(
     try:
         task = next(steps)
         while True:
-            if isinstance(task, (AtomicTask, CompoundTask)):
-                task.schedule()
+            if isinstance(task, core.TaskBase):
+                schedule(task)
                 if yielded is not None:
                     yielded(task)
             try:
@@ -211,6 +201,17 @@ def scheduling(
                 task = steps.send(value)
     except StopIteration as end:
         return end.value
+
+
+def schedule(task: core.TaskBase) -> None:
+    """Schedule a task, or what it is made of in the order of its children."""
+    waiting = [task]
+    while waiting:
+        task = waiting.pop()
+        if isinstance(task, AtomicTask):
+            task.schedule()
+        elif isinstance(task, core.CompoundTask):
+            waiting.extend(reversed(task.children))
 
 
 def _bare(error: BaseException) -> BaseException:

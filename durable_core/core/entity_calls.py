@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -117,7 +118,7 @@ class EntityCalls:
             self._calling.discard(entity)
             response = ResponseMessage.decode(text)
             if response.is_error:
-                raise EntityOperationFailedError(entity, operation, response.error_text(decode))
+                raise EntityOperationFailedError(entity, operation, response.error_text(json.loads))
             return decode(response.result)
 
         self._send(entity, request)

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Any
 
+from durable_core.core.failures import error_group
+
 
 class TaskState(Enum):
     RUNNING = 0
@@ -123,6 +125,30 @@ class WhenAllTask(CompoundTask):
         if child.state is TaskState.FAILED:
             self.fail(child.result)
         elif self._open == 0:
+            self.succeed([child.result for child in self.children])
+
+
+class WhenAllSettledTask(CompoundTask):
+    """Waits for every child; fails with one error group of all failures, in the order of the children."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self, children: Sequence[TaskBase]) -> None:
+        super().__init__(children)
+        self._open = sum(1 for child in self.children if not child.is_completed)
+        if self._open == 0:
+            self._finish()
+
+    def child_settled(self, child: TaskBase) -> None:
+        self._open -= 1
+        if self._open == 0:
+            self._finish()
+
+    def _finish(self) -> None:
+        failures = [child.result for child in self.children if child.state is TaskState.FAILED]
+        if failures:
+            self.fail(error_group(failures, len(self.children)))
+        else:
             self.succeed([child.result for child in self.children])
 
 

@@ -14,6 +14,7 @@ from durable_core.model.function_context import FunctionContext
 from durable_core.model.naming import Substitute, durable_name, itself
 from durable_core.model.serialization import encode_or_none
 from durable_core.model.triggers import ActivityTrigger
+from durable_core.model.typed import annotated_type
 from durable_core.worker.functions import Activity, ActivityCall
 
 _CONTEXT = "context"
@@ -55,11 +56,12 @@ def build_activity(builder: FunctionBuilder, substitute: Substitute = itself) ->
             "are not supported: use an SDK client inside the activity."
         )
     input_name, read_input = str(trigger.name), trigger.dialect.encoding.read_activity_input
+    input_type = annotated_type(user, input_name)
     takes_context = _check_signature(name, user, input_name)
     file = inspect.getsourcefile(inspect.unwrap(user)) or "function_app.py"
 
     def arguments(call: ActivityCall, input: str | None) -> dict[str, Any]:
-        given: dict[str, Any] = {input_name: read_input(input)}
+        given: dict[str, Any] = {input_name: read_input(input, input_type)}
         if takes_context:
             given[_CONTEXT] = ActivityContext(call, file)
         return given

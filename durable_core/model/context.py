@@ -9,9 +9,9 @@ from typing import Any
 
 from durable_core.core import ids, ticks
 from durable_core.core.history import HistoryEvent
-from durable_core.core.replay import OrchestrationRun
+from durable_core.core.replay import Decode, OrchestrationRun
 from durable_core.core.sequence import SequenceTask
-from durable_core.core.tasks import TaskBase, TimerTask, WhenAllTask, WhenAnyTask
+from durable_core.core.tasks import TaskBase, TimerTask, WhenAllSettledTask, WhenAllTask, WhenAnyTask
 from durable_core.errors import SerializationError
 from durable_core.model.encoding import ENCODED_ONCE, InputEncoding
 from durable_core.model.entity_operations import EntityOperations
@@ -27,6 +27,7 @@ from durable_core.model.http_calls import (
 from durable_core.model.naming import activity_name, orchestrator_name
 from durable_core.model.retry import RetryOptions, RetryPolicy, retry_policy
 from durable_core.model.serialization import decode, encode, encode_activity_input, encode_or_none
+from durable_core.model.typed import result_type
 
 _LARGEST_STATUS = 16 * 1024
 
@@ -86,12 +87,12 @@ class DurableOrchestrationContext(EntityOperations):
         """The instance's input as it was sent, None if there is none.
 
         Args:
-            expected_type: accepted for symmetry with ``azure.durable_functions``; plain values stay as they are.
+            expected_type: the class that it should have; the trigger's ``input_type`` if it is None.
 
         Raises:
             ValueError: the stored input is no JSON, or names a class that is not imported.
         """
-        return self._encoding.read_input(self._run.input)
+        return self._encoding.read_input(self._run.input, expected_type or self._input_type)
 
     # ---- tasks -----------------------------------------------------------------------------------------------------
 
@@ -103,6 +104,7 @@ class DurableOrchestrationContext(EntityOperations):
         Args:
             name: the activity's name, or the decorated function.
             input_: a JSON value, or an object with ``to_json``.
+            expected_type: class of the result; of a decorated function that is its return annotation.
 
         Returns:
             A task whose result is what the activity returned; its failure is raised as ``TaskFailedError``.
@@ -112,8 +114,8 @@ class DurableOrchestrationContext(EntityOperations):
             SerializationError: the input cannot be written as JSON.
         """
         resolved = activity_name(name)
-        text = self._encoding.activity_input(input_, resolved)
-        return self._task(lambda: self._run.call_activity(resolved, text, decode))
+        text, read = self._encoding.activity_input(input_, resolved), self._read(name, expected_type)
+        return self._task(lambda: self._run.call_activity(resolved, text, read))
 
     def call_activity_with_retry(
         self,
@@ -132,8 +134,8 @@ class DurableOrchestrationContext(EntityOperations):
             TypeError: ``retry_options`` is something else.
         """
         resolved = activity_name(name)
-        text = self._encoding.activity_input(input_, resolved)
-        return self._retried_task(retry_options, lambda: self._run.call_activity(resolved, text, decode))
+        text, read = self._encoding.activity_input(input_, resolved), self._read(name, expected_type)
+        return self._retried_task(retry_options, lambda: self._run.call_activity(resolved, text, read))
 
     def call_http(
         self,
@@ -218,8 +220,9 @@ class DurableOrchestrationContext(EntityOperations):
             SerializationError: the input cannot be written as JSON.
         """
         resolved, text = self._child(name, input_, instance_id)
+        read = self._read(name, expected_type)
         return self._task(
-            lambda: self._run.call_sub_orchestration(resolved, text, decode, instance_id=instance_id, version=version)
+            lambda: self._run.call_sub_orchestration(resolved, text, read, instance_id=instance_id, version=version)
         )
 
     def call_sub_orchestrator_with_retry(
@@ -238,9 +241,10 @@ class DurableOrchestrationContext(EntityOperations):
             TypeError: ``retry_options`` is something else.
         """
         resolved, text = self._child(name, input_, instance_id)
+        read = self._read(name, expected_type)
         return self._retried_task(
             retry_options,
-            lambda: self._run.call_sub_orchestration(resolved, text, decode, instance_id=instance_id, version=version),
+            lambda: self._run.call_sub_orchestration(resolved, text, read, instance_id=instance_id, version=version),
         )
 
     def start_new_orchestrator(
@@ -327,15 +331,26 @@ class DurableOrchestrationContext(EntityOperations):
         """
         if not name:
             raise ValueError("the event name cannot be empty")
-        return self._task(lambda: self._run.wait_for_event(name, decode))
+        read = self._encoding.typed(expected_type)
+        return self._task(lambda: self._run.wait_for_event(name, read))
 
     def task_all(self, activities: Iterable[TaskBase]) -> WhenAllTask:
         """A task that succeeds with all results, in order, and fails with the first failure."""
         return WhenAllTask(checked_tasks(activities, "task_all"))
 
+    def when_all(self, tasks: Iterable[TaskBase]) -> TaskBase:
+        """A task that waits for all tasks and succeeds with all results, in order.
+
+        If some failed, it fails when all are settled, with one ``ExceptionGroup`` that has every failure, in order.
+        """
+        return WhenAllSettledTask(checked_tasks(tasks, "when_all"))
+
     def task_any(self, activities: Iterable[TaskBase]) -> WhenAnyTask:
         """A task that succeeds with the first task of the list that is settled."""
         return WhenAnyTask(checked_tasks(activities, "task_any"))
+
+    def _read(self, function: str | Callable[..., Any], expected: type | None) -> Decode:
+        return self._encoding.typed(result_type(function, expected))
 
     def _retried_task(self, retry_options: RetryOptions | RetryPolicy, attempt: Callable[[], TaskBase]) -> TaskBase:
         policy = retry_policy(retry_options)

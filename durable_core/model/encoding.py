@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from durable_core.core.replay import Decode
 from durable_core.model.serialization import (
-    decode,
     decode_activity_input,
     encode,
     encode_activity_input,
     encode_or_none,
 )
+from durable_core.model.typed import converting_decode
 
 
 class InputEncoding:
@@ -42,17 +43,24 @@ class InputEncoding:
         """Data of an event that a client raises."""
         return encode(value, what)
 
-    def read_input(self, text: str | None) -> Any:
+    def read_input(self, text: str | None, expected: type | None = None) -> Any:
         """What ``get_input`` gives.
+
+        Args:
+            expected: the type that it should have.
 
         Raises:
             ValueError: the text is no JSON, or names a class that is not there; so below.
         """
-        return decode(text)
+        return self.typed(expected)(text)
 
-    def read_activity_input(self, text: str | None) -> Any:
-        """The argument inside an activity message."""
-        return decode_activity_input(text)
+    def read_activity_input(self, text: str | None, expected: type | None = None) -> Any:
+        """The argument inside an activity message; ``expected`` is the annotation of the parameter."""
+        return decode_activity_input(text, expected)
+
+    def typed(self, expected: type | None) -> Decode:
+        """How results and events of an expected type are read."""
+        return converting_decode(expected)
 
 
 ENCODED_ONCE = InputEncoding()

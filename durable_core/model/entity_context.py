@@ -13,7 +13,7 @@ from durable_core.core.ids import entity_request_id
 from durable_core.model.encoding import ENCODED_ONCE, InputEncoding
 from durable_core.model.entity_id import checked
 from durable_core.model.naming import orchestrator_name
-from durable_core.model.serialization import decode, encode, encode_or_none
+from durable_core.model.serialization import encode, encode_or_none
 
 _UNREAD = object()
 
@@ -72,12 +72,12 @@ class DurableEntityContext:
         """The operation's input, None if there is none.
 
         Args:
-            expected_type: accepted for symmetry with ``azure.durable_functions``; plain values stay as they are.
+            expected_type: the class that it should have.
 
         Raises:
             ValueError: the input is no JSON, or names a class that is not imported.
         """
-        return self._encoding.read_input(self._operation.input)
+        return self._encoding.read_input(self._operation.input, expected_type)
 
     # ---- state and result ------------------------------------------------------------------------------------------
 
@@ -91,7 +91,7 @@ class DurableEntityContext:
         if initializer is not None and not callable(initializer):
             raise TypeError(f"get_state: the initializer must be callable, e.g. `lambda: 0`, but it is {initializer!r}")
         if self._state is _UNREAD and self._operation.state is not None:
-            self._state = decode(self._operation.state)
+            self._state = self._encoding.typed(expected_type)(self._operation.state)
         if self._state is not _UNREAD and not self._is_deleted:
             return self._state
         return None if initializer is None else initializer()

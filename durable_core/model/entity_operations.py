@@ -12,7 +12,6 @@ from durable_core.core.replay import OrchestrationRun
 from durable_core.core.tasks import TaskBase
 from durable_core.model.encoding import InputEncoding
 from durable_core.model.entity_id import checked
-from durable_core.model.serialization import decode
 
 
 class EntityOperations:
@@ -43,7 +42,8 @@ class EntityOperations:
             LockingRulesError: inside a critical section only its own entities may be called, each once at a time.
         """
         entity, text = self._request("call_entity", entityId, operationName, operationInput)
-        return self._task(lambda: self._run.entities.call(entity, operationName, text, decode))
+        read = self._encoding.typed(expected_type)
+        return self._task(lambda: self._run.entities.call(entity, operationName, text, read))
 
     def signal_entity(
         self, entityId: EntityId, operationName: str, operationInput: Any = None, signal_time: datetime | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sys
 from typing import Any
 
@@ -16,6 +17,15 @@ from durable_core.errors import SerializationError
 
 _CLASS, _MODULE, _DATA = "__class__", "__module__", "__data__"
 _SHOWN = 80
+_PLAIN = (str, int, float, bool, type(None))
+
+
+_STRICT = "AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"
+
+
+def is_strict() -> bool:
+    """Objects are only written at the top of a value, and only read where their class is expected (python-api 10.1)."""
+    return os.environ.get(_STRICT, "").lower() in ("1", "true", "yes")
 
 
 def _default(value: Any) -> Any:
@@ -40,7 +50,7 @@ def encode(value: Any, what: str) -> str:
         SerializationError: it cannot be written; the text names ``what`` and the path inside the value.
     """
     try:
-        text = _encoder.encode(value)
+        text = _encoder.encode(_top(value))
         return text if text.isascii() or _is_unicode(text) else _escaping.encode(value)
     except Exception as error:  # the user's to_json may raise anything
         raise _unwritable(value, what, error) from error
@@ -49,7 +59,7 @@ def encode(value: Any, what: str) -> str:
 def encode_spaced(value: Any, what: str) -> str:
     """As ``encode``, in the form that ``json.dumps`` has by default: with spaces, in ASCII."""
     try:
-        return _spaced.encode(value)
+        return _spaced.encode(_top(value))
     except Exception as error:  # the user's to_json may raise anything
         raise _unwritable(value, what, error) from error
 
@@ -63,20 +73,50 @@ def encode_or_none(value: Any, what: str) -> str | None:
     return None if value is None else encode(value, what)
 
 
-def decode(text: str | None) -> Any:
+def _top(value: Any) -> Any:
+    """In strict mode an object is wrapped here, and one further inside is an error."""
+    if type(value) in _PLAIN or not is_strict():
+        return value
+    if hasattr(type(value), "to_json"):
+        value = _default(value)
+    json.dumps(value)
+    return value
+
+
+def decode(text: str | None, expected: type | None = None) -> Any:
     """The value of a JSON text; None for None.
 
+    Args:
+        expected: class of an object; only strict mode, which reads no other, needs it.
+
     Raises:
+        TypeError: strict mode, and the text holds an object of another class.
         json.JSONDecodeError: the text is no JSON.
         ValueError: it names a class that is not there, or that refuses its data.
     """
     if text is None:
         return None
     try:
-        return json.loads(text, object_hook=_revive) if _CLASS in text else json.loads(text)
+        if _CLASS not in text:
+            return json.loads(text)
+        return _expected_object(text, expected) if is_strict() else json.loads(text, object_hook=_revive)
     except json.JSONDecodeError as error:
         shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
         raise json.JSONDecodeError(f"the stored value {shown!r} is not JSON: {error.msg}", text, error.pos) from None
+
+
+def _expected_object(text: str, expected: type | None) -> Any:
+    document = json.loads(text)
+    if not (isinstance(document, dict) and {_CLASS, _MODULE, _DATA} <= document.keys()):
+        return document
+    declared = f"{document[_MODULE]}.{document[_CLASS]}"
+    if expected is None:
+        raise TypeError(f"strict typing: the value is a {declared}; name the class as expected_type to read it")
+    if declared != f"{expected.__module__}.{expected.__name__}":
+        raise TypeError(
+            f"strict typing: the value is a {declared}, expected was {expected.__module__}.{expected.__name__}"
+        )
+    return _revive(document)
 
 
 def decode_or_text(text: str | None) -> Any:
@@ -85,6 +125,8 @@ def decode_or_text(text: str | None) -> Any:
         return decode(text)
     except ValueError:
         return text
+    except TypeError:  # strict mode, and nobody can say which class is expected: the object in its stored form
+        return json.loads(text or "null")
 
 
 def encode_activity_input(value: Any, activity: str) -> str:
@@ -93,19 +135,31 @@ def encode_activity_input(value: Any, activity: str) -> str:
     return f"[{text}]"
 
 
-def decode_activity_input(text: str | None) -> Any:
+def decode_activity_input(text: str | None, expected: type | None = None) -> Any:
     """The argument inside an activity message; raw values and text of other writers are passed on (python-api 9).
+
+    Args:
+        expected: as for ``decode``.
 
     Raises:
         ValueError: the text names a class that is not there, or that refuses its data.
     """
     try:
+        if text is not None and is_strict():
+            text = _argument(text)
+            return decode(text, expected)
         value = decode(text)
     except json.JSONDecodeError:
         return text
     if isinstance(value, list) and len(value) == 1:
         return value[0]
     return value
+
+
+def _argument(text: str) -> str:
+    """The JSON text of the one argument in an array; any other text as it is."""
+    document = json.loads(text)
+    return json.dumps(document[0]) if isinstance(document, list) and len(document) == 1 else text
 
 
 def _is_unicode(text: str) -> bool:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _PIPE_WIDTH = 100_000
+_GAP = 2
+_LEAST_WIDTH = 8
+"""Of the last column, when it is cut."""
 _STYLES = {
     "Running": "cyan",
     "Pending": "blue",
@@ -51,23 +54,44 @@ def styled(text: str, name: str | None = None) -> Text:
     return Text(text, style=_STYLES.get(name or text, ""))
 
 
-def print_table(headers: Sequence[str], rows: Sequence[Sequence[str | Text]], *, right: Sequence[str] = ()) -> None:
+def print_table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str | Text]],
+    *,
+    right: Sequence[str] = (),
+    cut: bool = False,
+) -> None:
     """Print aligned columns; nothing at all if there are no rows.
 
     Args:
         right: headers of columns that stand to the right.
+        cut: the last column ends at the edge of the terminal instead of going on in the next line.
     """
     from rich.table import Table
     from rich.text import Text
 
     if not rows:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, _GAP, 0, 0))
     for header in headers:
         table.add_column(header, justify="right" if header in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
+    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
+    if cut:
+        _cut_last(headers, cells)
+    for line in cells:
+        table.add_row(*line)
     _print_lines(table)
+
+
+def _cut_last(headers: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
+    widths = [
+        max(len(header), *(cell.cell_len for cell in column))
+        for header, column in zip(headers, zip(*rows, strict=True), strict=True)
+    ]
+    left = console().width - sum(width + _GAP for width in widths[:-1])
+    if left >= _LEAST_WIDTH:
+        for row in rows:
+            row[-1].truncate(left, overflow="ellipsis")
 
 
 def print_pairs(pairs: Sequence[tuple[str, str | Text]]) -> None:
@@ -75,7 +99,7 @@ def print_pairs(pairs: Sequence[tuple[str, str | Text]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in pairs:
@@ -113,7 +137,9 @@ def span(seconds: float) -> str:
     """A length of time in its two largest units."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    left = int(seconds)
+    if seconds < 9.95:
+        return f"{seconds:.1f} s".replace(".0 ", " ")
+    left = round(seconds)
     parts: list[str] = []
     for size, unit in _UNITS:
         number, left = divmod(left, size)
@@ -129,7 +155,8 @@ def ago(moment: int | None, now: int) -> str:
     seconds = (now - moment) / ticks.PER_SECOND
     if abs(seconds) < 1:
         return "now"
-    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
+    told = span(round(abs(seconds)))
+    return f"{told} ago" if seconds > 0 else f"in {told}"
 
 
 def one_line(text: str, longest: int = 60) -> str:

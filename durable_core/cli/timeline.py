@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _BAR = 24
+_PREPOSITIONS = {
+    StepKind.CALL: "on",
+    StepKind.SIGNAL: "to",
+    StepKind.SENT: "to",
+    StepKind.CHILD: "as",
+}
 _INSTANT, _DONE, _WAITING = "·", "━", "╌"
 
 
@@ -38,6 +44,7 @@ def print_timeline(events: Sequence[HistoryEvent], now: int) -> None:
             for step in steps
         ],
         right=["At", "Took"],
+        cut=True,
     )
 
 
@@ -60,8 +67,8 @@ def _title(step: Step) -> Text:
     text = f"{step.kind.value} {step.what}".strip()
     if step.kind is StepKind.TIMER:
         text = f"timer {exact(step.due)}"
-    elif step.target and step.target != step.what:
-        text += f" {'on' if step.kind is StepKind.CALL else 'to' if step.kind is StepKind.SENT else '·'} {step.target}"
+    elif step.kind in _PREPOSITIONS:
+        text += f" {_PREPOSITIONS[step.kind]} {step.target}"
     if step.kind is StepKind.ENDED:
         return styled(step.what)
     return styled(text, "Failed" if step.is_failure else "Running" if step.is_open else None)

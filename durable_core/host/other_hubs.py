@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Protocol, TypeVar
 
 from durable_core.core.entity_ids import EntityId
-from durable_core.errors import ConfigurationError, NotFoundError
+from durable_core.errors import ConfigurationError
 from durable_core.host.options import DurableOptions
 from durable_core.host.threaded_client import ThreadedClient
 from durable_core.http.hubs import is_same
@@ -16,7 +16,7 @@ from durable_core.model.runtime import HubClient
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import ConnectionSettings, resolve_connection
-from durable_core.taskhub.blob_leases import read_partition_count
+from durable_core.taskhub.existing import partitions_of
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
 from durable_core.text_client import TextClient
@@ -63,7 +63,7 @@ class OtherHubs:
         account = self._accounts.get(settings)
         if account is None:
             account = self._accounts[settings] = self._open(settings)
-        count = await _partition_count(account, names)
+        count = len(await partitions_of(account, names)) or names.partition_count
         hub = TaskHub(account, replace(names, partition_count=count), self._random, self._options.management)
         if create:
             await hub.create()
@@ -80,14 +80,6 @@ class OtherHubs:
         accounts, self._accounts = list(self._accounts.values()), {}
         for account in accounts:
             await account.close()
-
-
-async def _partition_count(account: StorageAccount, names: HubNames) -> int:
-    try:
-        rows = (await account.tables.query(names.partitions, select=["RowKey"])).rows
-    except NotFoundError:
-        return await read_partition_count(account.blobs, names) or names.partition_count
-    return len(rows) or names.partition_count
 
 
 class ReachableHubs:

@@ -144,10 +144,7 @@ class AppHost:
         await self._listen(server, address, port, limit)
         base = f"http://localhost:{self.port}"
         links = replace(links, base=f"{base}{WEBHOOKS}")
-        hubs = self._runtime.hubs
-        set_client_provider(
-            ClientProvider(self._runtime.client, links, lambda hub, connection: hubs.client(connection, hub))
-        )
+        set_client_provider(ClientProvider(self._runtime.client, links, self._runtime.hubs.at))
         self._announce(index, durable, base, prefix)
         await asyncio.to_thread(warn_of_orchestrators, root)
         await self._await_emulator(emulator)

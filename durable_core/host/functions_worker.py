@@ -127,7 +127,7 @@ class FunctionsWorkerHost:
             self._durable, options, connection, self._user_loop, self._environ, ends_with_parent=True
         )
         links = link_settings(self.core, self.prefix, options.connection, self._environ)
-        set_client_provider(ClientProvider(runtime.client, links))
+        set_client_provider(ClientProvider(runtime.client, links, runtime.hubs.at))
         self._runtime = runtime
         return runtime
 

@@ -121,6 +121,14 @@ class ReachableHubs:
             ) from None
         return VisitingClient(self._runtime, self._others, settings, names)
 
+    def at(self, task_hub: str | None, connection: str | None) -> HubClient:
+        """The same for durable clients, in the order of their arguments.
+
+        Raises:
+            ValueError: as ``client``.
+        """
+        return self.client(connection, task_hub)
+
     def entity_names(self) -> Collection[str] | None:
         return list(self._functions.entities)
 

@@ -30,6 +30,7 @@ from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
 from durable_core.testing.virtual_time import EPOCH
 from durable_core.text_client import TextClient
+from durable_core.worker.functions import Functions
 from tests.golden_data import lines
 from tests.http.api import reachable
 from tests.worker.world import World
@@ -37,6 +38,7 @@ from tests.worker.world import World
 APP = Path(__file__).parent / "app" / "function_app.py"
 HOST = "localhost:7071"
 KEY = "the-code"
+LINKS = LinkSettings(f"http://{HOST}{WEBHOOKS}", code=KEY)
 RECORDED_KEY = "fvSImgASO-P9Yp-P4L0e5pg0HJXdHTWXFwkreW-3A8gxT3yQQCikig=="
 _RECORDED_START = ticks.parse("2026-11-21T12:28:58Z")
 _RECORDED_TIME = re.compile(r"2026-11-21T\d\d(?::|%3A)\d\d(?::|%3A)\d\dZ")
@@ -173,20 +175,24 @@ class Replay:
         return _RECORDED_TIME.sub(moved, path)
 
 
-async def play(before: dict[int, Callable[[Replay], Awaitable[None]]]) -> dict[int, Response]:
-    """The answers of this package, by exchange number."""
+def load_app() -> tuple[list[Any], Functions]:
+    """The capture's app, freshly imported: its native functions and its durable ones."""
     spec = importlib.util.spec_from_file_location("recorded_app", APP)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    native, durable = app_functions(module.app)
+    return app_functions(module.app)
+
+
+async def play(before: dict[int, Callable[[Replay], Awaitable[None]]]) -> dict[int, Response]:
+    """The answers of this package, by exchange number."""
+    native, durable = load_app()
     defaults = durable_options({"extensions": {"durableTask": {"hubName": "PyHub"}}}, {}).worker
     settings = replace(defaults, entities=EntityRules(rolls_back=False), force_replay=True)
     world = World(durable, settings, HubNames("PyHub"))
     process = await world.start()
     ids = Ids()
     client = TextClient(process.hub, random=ids, worker=process.worker)
-    links = LinkSettings(f"http://{HOST}{WEBHOOKS}", code=KEY)
     keys = HostKeys("master", {}, {"durabletask_extension": KEY})
 
     async def load() -> HostKeys:
@@ -197,12 +203,12 @@ async def play(before: dict[int, Callable[[Replay], Awaitable[None]]]) -> dict[i
         index_functions(native).functions,
         invoker,
         client,
-        links,
+        LINKS,
         "api",
         access=KeyedAccess(KeyRing(load)),
         hubs=reachable(world, replace(process, client=client), durable),
     )
-    set_client_provider(ClientProvider(client, links))
+    set_client_provider(ClientProvider(client, LINKS))
     try:
         replay = Replay(world, server, process.hub, client, ids)
         answers = {}

@@ -41,3 +41,11 @@ def test_times_of_stopping_and_of_orchestrators() -> None:
     assert (options().worker.activity_grace, options().worker.episode_limit) == (30.0, 60.0)
     with pytest.raises(ConfigurationError, match="gracefulShutdownTimeout"):
         options(gracefulShutdownTimeout="soon")
+
+
+def test_a_hub_name_may_refer_to_an_app_setting() -> None:
+    """http-and-protocol 10, item 91."""
+    document = {"extensions": {"durableTask": {"hubName": "%HUB%"}}}
+    assert durable_options(document, {"HUB": "FromSetting"}).names.hub == "FromSetting"
+    with pytest.raises(ConfigurationError, match="HUB"):
+        durable_options(document, {})

@@ -85,7 +85,7 @@ async def ask(
     ],
 )
 async def test_which_key_opens_what(path: str, opened_by: set[str]) -> None:
-    """http-and-protocol 10, item 99 (and 8: another extension is 404 whatever the key)."""
+    """http-and-protocol 10, items 8 and 99: another extension is 404 whatever the key."""
     server = a_server()
     for key in ("", "function", "system", "master", "wrong"):
         for answer in (

@@ -68,6 +68,10 @@ class Api:
         self.process = process
         self.hubs: Hubs = reachable(world, process)
 
+    def use_client(self) -> None:
+        """Take the process's client, which a test has exchanged."""
+        self.hubs = reachable(self.world, self.process)
+
     async def __call__(
         self, method: str, path: str, body: bytes | str = b"", headers: Mapping[str, str] | None = None
     ) -> Response:

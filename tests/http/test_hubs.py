@@ -112,7 +112,7 @@ def test_a_signal_needs_an_entity_function_of_that_name() -> None:
 
 
 def test_entities_over_http() -> None:
-    """http-and-protocol 10, items 41, 56 to 61 and 63."""
+    """http-and-protocol 10, items 56, 57, 58, 59, 61, 62 and 63."""
 
     async def scenario(api: Api) -> None:
         assert (await api("GET", "entities/counter/k1")).status == 404

@@ -49,6 +49,7 @@ def test_behaviours_15_16_deterministic_uuids() -> None:
 
 
 def test_the_context_tells_about_its_instance() -> None:
+    """http-and-protocol 10, item 88: the custom status has a limit."""
     context = a_context('{"n":1}')
     assert (context.instance_id, context.version, context.parent_instance_id) == ("eaee885b", "1.2", None)
     assert context.get_input() == {"n": 1}

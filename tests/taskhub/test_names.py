@@ -32,6 +32,7 @@ def test_bad_hub_names_are_refused_with_the_rule(hub: str) -> None:
 
 @pytest.mark.parametrize("count", [0, 17])
 def test_partition_counts_outside_1_to_16_are_refused(count: int) -> None:
+    """http-and-protocol 10, item 90."""
     with pytest.raises(ConfigurationError, match="between 1 and 16"):
         HubNames("MyHub", count)
 
@@ -46,7 +47,7 @@ def test_partition_counts_outside_1_to_16_are_refused(count: int) -> None:
     ],
 )
 def test_default_names_are_made_fit(site: str, hub: str) -> None:
-    """http-and-protocol 5.5."""
+    """http-and-protocol 5.5, and http-and-protocol 10, items 92, 93 and 94."""
     assert default_hub_name({"WEBSITE_SITE_NAME": site}) == hub
     assert default_hub_name({}) == "TestHubName"
     with pytest.raises(ConfigurationError, match="slot"):

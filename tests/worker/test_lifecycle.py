@@ -196,7 +196,7 @@ def test_behaviour_94_only_a_failed_instance_is_rewound() -> None:
         world = world_of(Ill())
         one = await world.start()
         await finish(one, "hello5", instance_id="done")
-        with pytest.raises(InvalidOperationError, match="Completed state"):
+        with pytest.raises(InvalidOperationError, match="has status Completed"):
             await one.client.rewind("done", None)
         with pytest.raises(InstanceNotFoundError):
             await one.client.rewind("nobody", None)
@@ -282,6 +282,22 @@ def test_a_scheduled_start_waits_for_its_time_however_far_it_is(days: float) -> 
         assert world.left_over() == {}
 
     run(main(), limit=40 * 86_400)
+
+
+def test_a_timer_of_ten_days_fires_at_its_time() -> None:
+    """http-and-protocol 10, item 81."""
+
+    async def main() -> None:
+        world = world_of(Ill())
+        one = await world.start()
+        await one.client.start_new("sleeper", instance_id="timer", input=str(10 * 86_400))
+        await world.settle()
+        one = await pass_time(world, one, 10 * 86_400 - 60)
+        assert await status_of(one, "timer") is OrchestrationStatus.Running
+        await asyncio.sleep(120)
+        assert await status_of(one, "timer") is OrchestrationStatus.Completed
+
+    run(main(), limit=20 * 86_400)
 
 
 def test_behaviour_61_a_scheduled_instance_that_is_terminated_stays_terminated() -> None:

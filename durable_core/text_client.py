@@ -13,7 +13,7 @@ from random import Random
 from typing import Protocol
 
 from durable_core.core import ticks
-from durable_core.core.entity_ids import EntityId
+from durable_core.core.entity_ids import EntityId, is_entity
 from durable_core.core.history import (
     LIVE,
     EventRaised,
@@ -266,7 +266,9 @@ class TextClient:
         )
 
     async def purge(self, instance_id: str) -> PurgeResult:
-        """Remove one finished instance: history, large values, row (semantics 8.5).
+        """Remove one finished instance, or an entity: history, large values, row (semantics 8.5).
+
+        An entity never ends, so it goes whatever it is doing; what is sent to it afterwards begins a new one.
 
         Raises:
             InstanceNotFoundError: there is no such instance.
@@ -275,7 +277,7 @@ class TextClient:
         status = await self._hub.instances.get(instance_id, with_payloads=False)
         if status is None:
             raise InstanceNotFoundError(f"No instance with ID '{instance_id}' was found.")
-        if not status.runtime_status.is_finished:
+        if not status.runtime_status.is_finished and not is_entity(instance_id):
             raise InvalidOperationError(
                 f"Cannot purge the orchestration instance {instance_id} because instance is in the "
                 f"{status.runtime_status.name} state; terminate it first."

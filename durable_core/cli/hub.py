@@ -10,12 +10,10 @@ import typer
 
 from durable_core.cli import output
 from durable_core.cli.target import Json, Target, Yes, failed, run, with_target
-from durable_core.errors import NotFoundError
 
 if TYPE_CHECKING:
     from durable_core.storage.base import StorageAccount
     from durable_core.taskhub.census import Census
-    from durable_core.taskhub.hub import TaskHub
     from durable_core.taskhub.scale import HubSample, Recommendation
 
 app = typer.Typer(no_args_is_help=True)
@@ -232,10 +230,13 @@ def stats(
 async def _stats(
     target: Target, interval: float, count: bool
 ) -> tuple[HubSample, Mapping[str, str | None], Recommendation, int, Census | None]:
-    from durable_core.taskhub.existing import owners_of
+    from durable_core.taskhub.census import take_census
+    from durable_core.taskhub.existing import owners_of, partitions_of, unknown_hub
     from durable_core.taskhub.scale import SAMPLES, ScaleMonitor, sample, target_workers
 
     async with target.hub() as (hub, options):
+        if not await partitions_of(hub.account, hub.names):
+            raise await unknown_hub(hub.account, hub.names.hub)
         monitor = ScaleMonitor(options.worker.max_polling_interval)
         with output.progress("Sampling the queues …") as progress:
             for number in range(SAMPLES):
@@ -243,7 +244,9 @@ async def _stats(
                     await asyncio.sleep(interval)
                 found = await sample(hub.account, hub.names)
                 monitor.add(found)
-            census = await _census(hub, progress) if count else None
+            census = None
+            if count:
+                census = await take_census(hub, told=lambda number: progress.tell(f"{number} instances counted …"))
         owners = await owners_of(hub.account, hub.names)
     wanted = target_workers(
         found,
@@ -251,16 +254,6 @@ async def _stats(
         max_orchestrators=options.worker.max_concurrent_orchestrators,
     )
     return found, owners, monitor.recommend(len({owner for owner in owners.values() if owner})), wanted, census
-
-
-async def _census(hub: TaskHub, progress: output.Progress) -> Census:
-    from durable_core.taskhub.census import take_census
-    from durable_core.taskhub.existing import unknown_hub
-
-    try:
-        return await take_census(hub, told=lambda number: progress.tell(f"{number} instances counted …"))
-    except NotFoundError as error:
-        raise await unknown_hub(hub.account, hub.names.hub) from error
 
 
 def _named(target: Target, name: str | None) -> Target:

@@ -96,7 +96,11 @@ def _with_store(target: Target, work: Callable[[PoisonStore], Awaitable[T]]) -> 
     """What the work finds, and the time on storage's clock."""
 
     async def connected() -> tuple[T, int]:
+        from durable_core.taskhub.existing import partitions_of, unknown_hub
+
         async with target.hub() as (hub, _):
+            if not await partitions_of(hub.account, hub.names):
+                raise await unknown_hub(hub.account, hub.names.hub)
             return await work(hub.poison), hub.now()
 
     return run(connected)

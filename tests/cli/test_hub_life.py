@@ -49,7 +49,8 @@ def test_stats_count_instances_and_name_owners(shell: Shell) -> None:
     assert [item["owner"] for item in told["queues"]] == [None, *["one"] * 4]
     assert "instances" not in shell.json("hub", "stats", "--interval", "0", "--no-count")
     assert "Running" in shell("hub", "stats", "--interval", "0").stdout
-    assert "no task hub 'Other'" in shell("hub", "stats", "--interval", "0", "--task-hub", "Other", code=1).stderr
+    for words in (("hub", "stats", "--no-count"), ("poison", "list"), ("poison", "retry", "x")):
+        assert "no task hub 'Other'" in shell(*words, "--task-hub", "Other", code=1).stderr
 
 
 def test_a_hub_is_created_and_a_command_follows_its_partitions(shell: Shell) -> None:

@@ -224,6 +224,24 @@ def test_entities_are_signalled_read_listed_and_cleaned() -> None:
     with_client(scenario, functions=entities.FUNCTIONS)
 
 
+def test_an_entity_is_purged_as_it_is_and_begins_anew() -> None:
+    async def scenario(world: World, client: df.TaskHubClient) -> None:
+        entity = EntityId("counter", "a")
+        await client.signal_entity(entity, "add", 5)
+        await world.settle()
+        assert (await client.purge("@counter@a")).deleted == 1
+        assert await client.read_entity(entity) is None
+        assert world.history("@counter@a") == []
+        with pytest.raises(InstanceNotFoundError):
+            await client.purge("@counter@a")
+        await client.signal_entity(entity, "add", 7)
+        await asyncio.sleep(60)
+        found = await client.read_entity(entity)
+        assert found is not None and found.state == 7
+
+    with_client(scenario, functions=entities.FUNCTIONS)
+
+
 def test_the_hub_itself_tells_its_partitions() -> None:
     """A client that divided it otherwise would write to queues that nobody reads."""
 

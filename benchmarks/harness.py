@@ -20,6 +20,7 @@ from durable_core.storage.settings import ConnectionSettings
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
 from durable_core.text_client import TextClient
+from durable_core.worker.garbage import collect_rarely
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.lease_thread import LeaseThread
 from durable_core.worker.message_leases import MessageLeases
@@ -112,6 +113,7 @@ async def _running(
     await worker.start()
     while not all(worker.sessions.owns_partition(index) for index in range(names.partition_count)):  # noqa: ASYNC110
         await asyncio.sleep(0.01)
+    collect_rarely()  # as a host does
     yield Bench(worker, TextClient(hub, random=random, worker=worker), account.calls, opened)
     await worker.stop()
 

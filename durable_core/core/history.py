@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from typing_extensions import dataclass_transform
+else:
+
+    def dataclass_transform(**_):  # the standard library has it from Python 3.11 on
+        return lambda decorator: decorator
+
 
 NO_ID = -1
 """The ``event_id`` of every event that records no decision of the orchestrator."""
@@ -113,7 +121,17 @@ class FailureDetails:
         return f"{self.error_type}: {self.error_message}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+E = TypeVar("E")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True)
+def _event(kind: type[E]) -> type[E]:
+    """A dataclass that the type checker holds to be frozen. At run time it is not: a frozen one sets every field
+    through a call, and every row of every history that is read pays for that."""
+    return dataclass(slots=True, kw_only=True, unsafe_hash=True)(kind)
+
+
+@_event
 class HistoryEvent:
     """What all events have. ``event_id`` numbers decisions from 0 and is ``NO_ID`` otherwise."""
 
@@ -122,7 +140,7 @@ class HistoryEvent:
     is_played: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ExecutionStarted(HistoryEvent):
     instance: OrchestrationInstance
     name: str
@@ -137,35 +155,35 @@ class ExecutionStarted(HistoryEvent):
     generate_new_trace: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ExecutionCompleted(HistoryEvent):
     status: OrchestrationStatus
     result: str | None = None
     failure_details: FailureDetails | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ContinueAsNew(ExecutionCompleted):
     """Only in data of old versions; read, never written (orchestration-semantics 1.7)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ExecutionTerminated(HistoryEvent):
     input: str | None = None
     """The reason, as raw text."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ExecutionSuspended(HistoryEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ExecutionResumed(HistoryEvent):
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class ExecutionRewound(HistoryEvent):
     reason: str | None = None
     parent_execution_id: str | None = None
@@ -173,7 +191,7 @@ class ExecutionRewound(HistoryEvent):
     parent_trace_context: TraceContext | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class TaskScheduled(HistoryEvent):
     name: str | None
     version: str | None = ""
@@ -182,13 +200,13 @@ class TaskScheduled(HistoryEvent):
     tags: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class TaskCompleted(HistoryEvent):
     task_scheduled_id: int
     result: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class TaskFailed(HistoryEvent):
     task_scheduled_id: int
     reason: str | None = None
@@ -196,7 +214,7 @@ class TaskFailed(HistoryEvent):
     failure_details: FailureDetails | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class SubOrchestrationInstanceCreated(HistoryEvent):
     name: str | None
     instance_id: str | None
@@ -206,13 +224,13 @@ class SubOrchestrationInstanceCreated(HistoryEvent):
     tags: Mapping[str, str] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class SubOrchestrationInstanceCompleted(HistoryEvent):
     task_scheduled_id: int
     result: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class SubOrchestrationInstanceFailed(HistoryEvent):
     task_scheduled_id: int
     reason: str | None = None
@@ -220,49 +238,49 @@ class SubOrchestrationInstanceFailed(HistoryEvent):
     failure_details: FailureDetails | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class TimerCreated(HistoryEvent):
     fire_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class TimerFired(HistoryEvent):
     timer_id: int
     fire_at: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class OrchestratorStarted(HistoryEvent):
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class OrchestratorCompleted(HistoryEvent):
     pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class EventSent(HistoryEvent):
     instance_id: str | None
     name: str | None
     input: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class EventRaised(HistoryEvent):
     name: str
     input: str | None = None
     parent_trace_context: TraceContext | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class GenericEvent(HistoryEvent):
     """A marker that replay ignores; a rewound row also keeps the columns of the event it was."""
 
     data: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@_event
 class HistoryState(HistoryEvent):
     """Legacy; read, never written."""
 

@@ -87,7 +87,7 @@ class RuntimeState:
             self.episodes += 1
             self.last_started = event.timestamp
             return
-        if isinstance(event, TaskScheduled):
+        if kind is TaskScheduled:
             self._scheduled.add(event.event_id)
             self._activities.add(event.event_id)
             return

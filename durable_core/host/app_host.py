@@ -41,6 +41,7 @@ from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import EMULATOR_PORTS, ConnectionSettings, resolve_connection
 from durable_core.worker.functions import Functions
+from durable_core.worker.garbage import collect_rarely
 
 logger = logging.getLogger("durable_core.host")
 
@@ -80,6 +81,7 @@ async def run_host(arguments: HostArguments) -> int:
     """
     host = AppHost(arguments)
     await host.start()
+    collect_rarely()
     try:
         return await host.serve()
     finally:

@@ -69,19 +69,29 @@ def accepted(entity: Entity, index: int | None = None) -> dict[str, Value]:
         if kind is str:
             if len(value) > _LARGEST_TEXT // 2 and _utf16_units(value) > _LARGEST_TEXT:  # type: ignore[arg-type]
                 raise _refused(f"property {name} is larger than 64 KiB", "PropertyValueTooLarge", index)
+        elif isinstance(value, DateTime):
+            if not _is_date(value):
+                _refuse_date(name, value, index)
         elif kind is not bool and kind is not Guid:
             _check_other(name, value, index)
         values[name] = value
     return values
 
 
+@lru_cache(maxsize=256)
+def _is_date(value: str) -> bool:
+    """The rows of a transaction share a few times."""
+    return _DATE.fullmatch(value) is not None and value >= _EARLIEST
+
+
+def _refuse_date(name: str, value: str, index: int | None) -> None:
+    if _DATE.fullmatch(value) is None:
+        raise _refused(f"property {name} is no UTC time: {value!r}", "InvalidInput", index)
+    raise _refused(f"property {name} is before the year {_EARLIEST}: {value}", "OutOfRangeInput", index)
+
+
 def _check_other(name: str, value: Value, index: int | None) -> None:
-    if isinstance(value, DateTime):
-        if _DATE.fullmatch(value) is None:
-            raise _refused(f"property {name} is no UTC time: {value!r}", "InvalidInput", index)
-        if value < _EARLIEST:
-            raise _refused(f"property {name} is before the year {_EARLIEST}: {value}", "OutOfRangeInput", index)
-    elif isinstance(value, int):
+    if isinstance(value, int):
         limit = _INT64 if isinstance(value, Int64) else _INT32
         if not -limit <= value < limit:
             bits = 64 if isinstance(value, Int64) else 32

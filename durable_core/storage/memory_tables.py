@@ -73,6 +73,15 @@ class _Table:
             self._order = sorted(self.partitions)
         return self._order
 
+    def first_rows(self, partition_key: str, limit: int) -> tuple[list[Row], str | None]:
+        """The first rows of a partition, and the continuation token if there are more than ``limit``."""
+        partition = self.partitions.get(partition_key)
+        if partition is None:
+            return [], None
+        row_of, order = partition.rows, partition.order
+        rows = [row_of[row_key] for row_key in order[:limit]]
+        return rows, f"{partition_key}\0{order[limit]}" if len(order) > limit else None
+
     def candidates(self, filter: Filter, start: tuple[str, str]) -> Iterator[tuple[str, str, Row]]:
         """Rows from ``start`` on that the keys pinned by a filter leave over, in key order."""
         if filter.partition_key is not None:
@@ -129,7 +138,7 @@ class TableService:
 
     def apply(self, name: str, operation: Operation) -> str | None:
         table = self.table(name)
-        return self._store(table, *_prepared(table, operation, keys(operation.entity), None))
+        return self._store(table, *_prepared(table, operation, keys(operation.entity), None), self._stamp())
 
     def transaction(self, name: str, operations: Sequence[Operation]) -> list[str | None]:
         """All or nothing: no row occurs twice, so every operation can be judged before any is carried out."""
@@ -141,17 +150,28 @@ class TableService:
             _prepared(table, operation, place, index)
             for index, (operation, place) in enumerate(zip(operations, places, strict=True))
         ]
-        return [self._store(table, *one) for one in prepared]
+        stamp = self._stamp()
+        return [self._store(table, *one, stamp) for one in prepared]
 
-    def _store(self, table: _Table, partition_key: str, row_key: str, values: dict[str, Value] | None) -> str | None:
-        if values is None:
-            table.set(partition_key, row_key, None)
-            return None
+    def _stamp(self) -> tuple[DateTime, str]:
+        """Timestamp and ETag of what is written now: never those of an earlier write."""
         now = self._clock()
         self._last = now if now > self._last else self._last + 1
         stamp = format_column(self._last)
-        values["Timestamp"] = DateTime(stamp)
-        etag = f"W/\"datetime'{stamp.replace(':', '%3A')}'\""
+        return DateTime(stamp), f"W/\"datetime'{stamp.replace(':', '%3A')}'\""
+
+    def _store(
+        self,
+        table: _Table,
+        partition_key: str,
+        row_key: str,
+        values: dict[str, Value] | None,
+        stamp: tuple[DateTime, str],
+    ) -> str | None:
+        if values is None:
+            table.set(partition_key, row_key, None)
+            return None
+        values["Timestamp"], etag = stamp
         table.set(partition_key, row_key, Row(values, etag))
         return etag
 
@@ -163,7 +183,10 @@ class TableService:
         matches = compiled.matches
         limit = min(top or _LARGEST_PAGE, _LARGEST_PAGE)
         left = self.scan_limit
-        rows: list[Row] = []
+        if compiled.is_whole_partition and left is None and not continuation and not select:
+            rows, more = table.first_rows(ordinal(compiled.partition_key or ""), limit)
+            return Page(rows, more)
+        rows = []
         for partition_key, row_key, row in table.candidates(compiled, _position(continuation)):
             if left == 0:
                 return Page(rows, f"{partition_key}\0{row_key}")

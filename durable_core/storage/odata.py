@@ -64,11 +64,13 @@ class Filter:
         matches: tells whether a row passes.
         partition_key: the one that every matching row must have, None if the filter does not pin it.
         row_key: likewise.
+        is_whole_partition: it asks for all rows of ``partition_key`` and for nothing else.
     """
 
     matches: Callable[[Mapping[str, Value]], bool]
     partition_key: str | None = None
     row_key: str | None = None
+    is_whole_partition: bool = False
 
 
 def compile_filter(filter: str) -> Filter:
@@ -91,7 +93,12 @@ def compile_filter(filter: str) -> Filter:
         partial(plan.test, literals),
         None if plan.partition_key is None else literals[plan.partition_key],
         None if plan.row_key is None else literals[plan.row_key],
+        shape == _ONE_PARTITION,
     )
+
+
+_ONE_PARTITION = "PartitionKey eq '"
+"""The shape of a filter that pins the partition key only."""
 
 
 def _error(filter: str) -> InvalidRequestError:

@@ -23,6 +23,8 @@ MAX_BYTES = 3 * 1024 * 1024
 """Estimated size at which a transaction is closed; the service refuses more than 4 MiB."""
 _ROW_BYTES = 1024
 """Allowance for a row's part header, small columns and their types."""
+_FEW, _SHORT = 20, 1024
+"""So many rows surely fit one transaction if none of their texts has more code points than this."""
 OVERFLOW_UNITS = 30720
 """UTF-16 code units that a column may hold; more go to a blob (task-hub 4.5)."""
 OVERFLOWING = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
@@ -88,11 +90,17 @@ def sentinel_row(
 
 def overflowing(columns: Mapping[str, Value]) -> list[str]:
     """Names of the columns whose value does not fit, in .NET's order."""
-    return [
-        name
-        for name in OVERFLOWING
-        if isinstance(value := columns.get(name), str) and len(value) > OVERFLOW_UNITS // 2 and _too_large(value)
-    ]
+    if not _has_long_text(columns, OVERFLOW_UNITS // 2):
+        return []
+    return [name for name in OVERFLOWING if isinstance(value := columns.get(name), str) and _too_large(value)]
+
+
+def _has_long_text(columns: Mapping[str, Value], units: int) -> bool:
+    """Nearly no row has one: the way that nearly every row goes is short."""
+    for value in columns.values():  # a generator would cost more  # noqa: SIM110
+        if type(value) is str and len(value) > units:
+            return True
+    return False
 
 
 def _too_large(value: str) -> bool:
@@ -105,6 +113,8 @@ def batches(rows: Sequence[Entity]) -> list[list[Entity]]:
     .NET estimates texts by their UTF-16 length, but the request carries them as JSON, where a character outside ASCII
     takes up to twelve bytes: fifty results of 60 KiB in Chinese would pass 4 MiB. So the larger of both counts.
     """
+    if len(rows) <= _FEW and not any(_has_long_text(row, _SHORT) for row in rows):
+        return [list(rows)]
     result: list[list[Entity]] = [[]]
     size = 0
     for row in rows:
@@ -351,13 +361,10 @@ class LoadedRows:
 
 def assemble(rows: Iterable[Row]) -> LoadedRows:
     """Pick the current generation out of all rows of an instance, in key order."""
-    events: list[Row] = []
-    sentinel: Row | None = None
-    for row in rows:
-        if row.values["RowKey"] == SENTINEL:
-            sentinel = row
-        else:
-            events.append(row)
+    events = list(rows)
+    sentinel = (
+        events.pop() if events and events[-1].values["RowKey"] == SENTINEL else None
+    )  # it sorts behind all others
     if sentinel is None and not events:
         return LoadedRows((), None, None, ())
     execution_id = sentinel.values.get("ExecutionId") if sentinel else events[0].values.get("ExecutionId")

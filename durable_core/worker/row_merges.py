@@ -109,7 +109,10 @@ class RowMerges:
                 logger.error("The Instances row of '%s' was refused by storage: %s", instance_id, error)
                 await asyncio.gather(*(self._put_off(held) for held in pending.covered))
                 return
-        await asyncio.gather(*(self._delete(held) for held in pending.covered))
+        if len(pending.covered) == 1:
+            await self._delete(pending.covered[0])
+        else:
+            await asyncio.gather(*(self._delete(held) for held in pending.covered))
         for call in pending.after:
             call()
 

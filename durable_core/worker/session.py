@@ -53,9 +53,12 @@ class Batch:
     deferred: list[Delivery] = field(default_factory=list)
 
     def put(self, delivery: Delivery, verdict: Verdict) -> None:
-        {Verdict.ACCEPT: self.accepted, Verdict.DROP: self.dropped, Verdict.DEFER: self.deferred}[verdict].append(
-            delivery
-        )
+        if verdict is Verdict.ACCEPT:
+            self.accepted.append(delivery)
+        elif verdict is Verdict.DROP:
+            self.dropped.append(delivery)
+        else:
+            self.deferred.append(delivery)
 
 
 class Session:
@@ -111,7 +114,8 @@ class Session:
                 await self._episode(sorted_batch)
             else:
                 await self._settle_without_episode(sorted_batch)
-            await self._manager.put_off(sorted_batch.deferred)
+            if sorted_batch.deferred:
+                await self._manager.put_off(sorted_batch.deferred)
         except LostRaceError as error:
             logger.warning(
                 "Instance '%s': another worker was faster, its checkpoint stands: %s", self.instance_id, error

@@ -248,3 +248,20 @@ def test_what_is_no_endpoint_is_404_with_an_empty_body(method: str, path: str) -
         assert await api(method, path) == Response(404)
 
     on_a_hub(scenario)
+
+
+def test_a_status_costs_one_storage_call_and_its_history_one_more() -> None:
+    async def scenario(api: Api) -> None:
+        await api.start("hello5", "counted")
+        calls = api.process.hub.account.calls
+
+        async def cost(path: str) -> int:
+            before = calls.total
+            assert (await api("GET", path)).status == 200
+            return calls.total - before
+
+        assert await cost("instances/counted") == 1
+        assert await cost("instances/counted?showHistory=true&showHistoryOutput=true") == 2
+        assert await cost("instances?top=100") == 1
+
+    on_a_hub(scenario)

@@ -227,6 +227,37 @@ def test_a_purge_leaves_nothing_and_takes_four_calls() -> None:
     run(main(), limit=3600)
 
 
+def test_a_purge_by_filter_takes_four_calls_an_instance_and_more_only_for_long_histories_and_blobs() -> None:
+    def long(run: OrchestrationRun) -> Steps:
+        for number in range(60):
+            yield call(run, "say", number)
+
+    async def main() -> None:
+        world = World(functions({**ORCHESTRATORS, "long": long}, ACTIVITIES))
+        one = await world.start()
+
+        async def cost(prefix: str, count: int) -> int:
+            """Calls beyond the one that lists."""
+            calls = one.hub.account.calls
+            before = calls.total
+            assert (await one.client.purge_many(InstanceFilter(prefix=prefix))).deleted == count
+            return calls.total - before - 1
+
+        for number in range(50):
+            await finish(one, "hello5", instance_id=f"plain{number}")
+        assert await cost("plain", 50) <= 4 * 50
+        await finish(one, "long", instance_id="long")
+        rows = len(world.storage.rows(world.names.history))
+        assert rows > 200
+        assert await cost("long", 1) <= 4 + rows // 100
+        await finish(one, "large", 50_000, instance_id="wide")
+        blobs = len(world.storage.blob_names(world.names.large_messages))
+        assert blobs > 0
+        assert await cost("wide", 1) <= 4 + blobs
+
+    run(main(), limit=3600)
+
+
 def test_a_purge_by_filter_takes_finished_instances_only_and_goes_on_when_time_is_up() -> None:
     async def main() -> None:
         world = world_of(Ill())

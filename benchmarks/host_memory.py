@@ -92,8 +92,11 @@ async def until_done(session: aiohttp.ClientSession, url: str) -> None:
         await asyncio.sleep(0.02)
 
 
-async def growth(instances: int = 10_000, warm_up: int = 2000) -> float:
-    """MiB that ``instances`` finished ones leave behind in the engine: what storage holds of them is purged."""
+async def growth(instances: int = 10_000, warm_up: int = 5000) -> float:
+    """MiB that ``instances`` finished ones leave behind in the engine: what storage holds of them is purged.
+
+    Some MiB are what is in flight and how the allocator lies; a thing kept of each instance would be tens of them.
+    """
     async with in_memory() as bench:
         await _run_and_purge(bench, warm_up)
         before = rss(os.getpid())

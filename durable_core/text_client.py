@@ -103,6 +103,7 @@ class TextClient:
         self._worker = worker
         self._replaceable = replaceable
         self._default_version = default_version
+        self._last_stamp = 0
         self._entities = EntityClient(hub, random, self._send_to_entity)
 
     @property
@@ -209,7 +210,7 @@ class TextClient:
             raise ValueError("the event name cannot be empty")
         await self._control(
             instance_id,
-            EventRaised(timestamp=self._hub.now(), name=name, input=data),
+            EventRaised(timestamp=self._stamp(), name=name, input=data),
             allowed=LIVE,
             refusal=f"Cannot raise event {name} for orchestration instance {instance_id}",
         )
@@ -330,7 +331,7 @@ class TextClient:
         for answer in rewound.answers:
             self._hand_over(await self._send(answer))
         for wakes in rewound.wakes:
-            event = GenericEvent(timestamp=self._hub.now(), data=reason)
+            event = GenericEvent(timestamp=self._stamp(), data=reason)
             self._hand_over(await self._send(TaskMessage(event, OrchestrationInstance(wakes))))
 
     async def terminate(self, instance_id: str, reason: str | None, *, recursive: bool = False) -> None:
@@ -342,7 +343,7 @@ class TextClient:
         children = RuntimeState(await self.get_history(instance_id)).open_children() if recursive else {}
         await self._control(
             instance_id,
-            ExecutionTerminated(timestamp=self._hub.now(), input=reason),
+            ExecutionTerminated(timestamp=self._stamp(), input=reason),
             allowed=LIVE,
             refusal=f"Cannot terminate the orchestration instance {instance_id}",
         )
@@ -355,7 +356,7 @@ class TextClient:
         """Ask a live instance to pause."""
         await self._control(
             instance_id,
-            ExecutionSuspended(timestamp=self._hub.now(), reason=reason),
+            ExecutionSuspended(timestamp=self._stamp(), reason=reason),
             allowed=LIVE - {OrchestrationStatus.Suspended},
             refusal=f"Cannot suspend the orchestration instance {instance_id}",
         )
@@ -364,7 +365,7 @@ class TextClient:
         """Ask a suspended instance to go on."""
         await self._control(
             instance_id,
-            ExecutionResumed(timestamp=self._hub.now(), reason=reason),
+            ExecutionResumed(timestamp=self._stamp(), reason=reason),
             allowed=frozenset({OrchestrationStatus.Suspended}),
             refusal=f"Cannot resume the orchestration instance {instance_id}",
         )
@@ -441,6 +442,11 @@ class TextClient:
         if self._worker is not None:
             # It waits in its queue; the worker that owns the queue looks there when it is due.
             asyncio.get_running_loop().call_later(delay, self._worker.wake, message.target.instance_id)
+
+    def _stamp(self) -> int:
+        """The time of a message, later than that of the one before: equal ones of the same tick would count as one."""
+        self._last_stamp = max(self._hub.now(), self._last_stamp + 1)
+        return self._last_stamp
 
     async def _control(
         self, instance_id: str, event: HistoryEvent, *, allowed: frozenset[OrchestrationStatus], refusal: str

@@ -354,7 +354,8 @@ def _messages(decision: Decision, started: ExecutionStarted, now: int) -> Sequen
     if isinstance(decision, StartSubOrchestration):
         return [Outgoing(_start_of_child(decision, started, now))]
     if isinstance(decision, SendEvent):
-        raised = EventRaised(timestamp=now, name=decision.name, input=decision.input)
+        # Equal events of one episode are two events: the receiver tells duplicates by their time, in ticks.
+        raised = EventRaised(timestamp=now + decision.id, name=decision.name, input=decision.input)
         return [Outgoing(TaskMessage(raised, OrchestrationInstance(decision.instance_id)), due=decision.due)]
     if isinstance(decision, Complete) and (parent := answered_parent(started)) is not None:
         return [Outgoing(_answer_to_parent(decision, parent.instance, parent.task_schedule_id, now))]

@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 _FOREVER = 10 * 365 * 86_400.0
 """Seconds; queues are looked at when a message becomes visible, so that idle virtual years cost nothing."""
+_MOMENT = 1e-4
+"""Seconds that still count as the same moment."""
 _NUDGE = 0.05
 _MOST_NUDGES = 200
 
@@ -188,12 +190,26 @@ class Engine:
             if self._restarting is not None:
                 await self._restarting
                 self._restarting = None
-            elif not self._wake_visible():
+            elif not self._wake_visible() and not await self._pass_moment():
                 return
             before = self._visible()
             await self.loop.pause()
-            if self._visible() == before:
+            if before and self._visible() == before:
                 await asyncio.sleep(_NUDGE)  # the worker has as much as it takes; its own short pauses are needed
+
+    async def _pass_moment(self) -> bool:
+        """Let what is due a few ticks from now happen: of several episodes at one time each begins a tick later."""
+        timer = self.loop.next_timer()
+        if timer is None or timer - self.loop.time() > _MOMENT:
+            return False
+        await self._until(timer)
+        return True
+
+    async def _until(self, moment: float) -> None:
+        # An absolute time: a difference of two large ones is rounded, and a pause of nothing would make no progress.
+        reached = self.loop.create_future()
+        self.loop.call_at(moment, reached.set_result, None)
+        await reached
 
     def _visible(self) -> list[str]:
         now = self.now()
@@ -230,10 +246,7 @@ class Engine:
             due = self.storage.next_visible(queue)
             if due is not None and due > now:
                 moments.append(self.loop.time() + (due - now) / ticks.PER_SECOND)
-        # An absolute time: a difference of two large ones is rounded, and a pause of nothing would make no progress.
-        reached = self.loop.create_future()
-        self.loop.call_at(min(moments), reached.set_result, None)
-        await reached
+        await self._until(min(moments))
         await self.settle()
 
     async def until(

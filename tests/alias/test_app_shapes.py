@@ -70,6 +70,7 @@ def functions(request: pytest.FixtureRequest) -> Functions:
 
 
 def test_tasks_are_scheduled_in_the_order_in_which_they_are_yielded_and_encoded_twice(functions: Functions) -> None:
+    """Behaviour 64."""
     run = OrchestrationRun(functions.orchestrators["chain"])
     start = ExecutionStarted(timestamp=1, instance=OrchestrationInstance("i", "e"), name="chain", input='"\\"x\\""')
     run.feed([start], replaying=False)

@@ -142,8 +142,8 @@ def test_an_event_to_another_instance_is_recorded_and_sent() -> None:
     )
     assert (first, second) == (
         h.EventRaised(timestamp=1000, name="go", input="1"),
-        h.EventRaised(timestamp=1000, name="later", input="2"),
-    )
+        h.EventRaised(timestamp=1001, name="later", input="2"),
+    ), "events of one episode differ in time, by which duplicates are told"
     assert [item.message.target for item in instance.sent[:2]] == [h.OrchestrationInstance("other")] * 2
     assert [item.due for item in instance.sent[:2]] == [None, 99_999]
 

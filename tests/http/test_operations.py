@@ -74,6 +74,8 @@ def test_create_and_wait() -> None:
 
 
 def test_suspend_resume_terminate() -> None:
+    """Behaviours 60 and 62."""
+
     async def scenario(api: Api) -> None:
         await api.start("waiter", "w")
         assert (await api("POST", "instances/w/SUSPEND?reason=hold")).status == 202

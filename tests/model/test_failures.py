@@ -23,6 +23,7 @@ def rows(name: str) -> list[dict[str, Any]]:
 
 
 def test_reason_and_details_of_an_activity_are_like_the_recorded_ones() -> None:
+    """Behaviour 65."""
     failed = next(row for row in rows("history.json") if row.get("EventType", {}).get("value") == "TaskFailed")
     golden = json.loads(failed["Details"]["value"])
     app = df.DFApp()

@@ -96,6 +96,7 @@ def test_the_request_has_the_captured_members_and_the_answer_is_the_captured_res
 
 
 def test_202_is_polled_after_retry_after_seconds_with_durable_timers() -> None:
+    """Behaviours 118 to 120 and 122; a date in Retry-After is understood too."""
     source = df.ManagedIdentityTokenSource("https://vault.example")
     headers = {"x-functions-key": "k", "Authorization": "a", "X-Mine": "m"}
     play = calling("post", "https://one/start", {"x": 1}, headers, source, timeout=timedelta(seconds=90))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
@@ -24,7 +25,7 @@ from durable_core.worker.attempts import cut_off, next_batch
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.message_leases import HeldMessage, MessageLeases, back_off
 from durable_core.worker.settings import WorkerSettings
-from durable_core.worker.user_code import EndlessCodeError, ThreadedUserCode
+from durable_core.worker.user_code import EndlessCodeError, InlineUserCode, ThreadedUserCode
 from durable_core.worker.worker import OwnEverything, TaskHubWorker
 from tests.worker.sample import ACTIVITIES, FUNCTIONS, ORCHESTRATORS
 from tests.worker.world import Process, Steps, World, call, finish, functions
@@ -104,6 +105,32 @@ def test_an_orchestrator_that_kills_its_process_is_failed_and_the_partition_goes
         assert (await finish(current[-1], "hello5")).status is OrchestrationStatus.Completed
 
     run(main(), limit=24 * 3600)
+
+
+def test_behaviour_35_an_episode_that_is_stopped_commits_nothing_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        stops = [True, True]
+
+        async def stopped(self: InlineUserCode, seconds: float, function: Callable[[], Any]) -> Any:
+            result = await self.call(function)
+            if stops:
+                stops.pop()
+                raise EndlessCodeError("stopped")
+            return result
+
+        monkeypatch.setattr(InlineUserCode, "call_within", stopped)
+        await one.client.start_new("hello5", instance_id="x")
+        await asyncio.sleep(1)
+        assert world.history("x") == [], "nothing of the stopped episode was committed"
+        end = await one.worker.watch("x")
+        assert end.status is OrchestrationStatus.Completed and not stops
+        assert world.history("x").count("TaskScheduled") == 5
+
+    run(main(), limit=3600)
 
 
 def test_an_activity_that_kills_its_process_fails_and_its_orchestrator_goes_on() -> None:

@@ -1,0 +1,44 @@
+"""Which numbered behaviours of the specification are named where."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SPEC = ROOT / "docs/spec/orchestration-semantics.md"
+
+_NAMED = re.compile(r"behaviours?[ _](\d+(?:(?:,? and |, |,| to |_(?:and_|to_)?)\d+)*)", re.IGNORECASE)
+_PART = re.compile(r"(\d+)(?:(?: to |_to_)(\d+))?")
+
+
+def numbers_in(text: str) -> set[int]:
+    """Every number that ``text`` names: ``behaviour 3``, ``behaviours 5, 7 and 9``, ``behaviours 1 to 4``,
+    ``test_behaviour_3_…``."""
+    found: set[int] = set()
+    for named in _NAMED.finditer(" ".join(text.split())):
+        for first, last in _PART.findall(named[1]):
+            found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+def named_in_tests() -> set[int]:
+    """Numbers that a test names."""
+    here = Path(__file__).parent
+    return set().union(*(numbers_in(path.read_text("utf-8")) for path in _tests() if path.parent != here))
+
+
+def named_in_compatibility() -> set[int]:
+    """Numbers that the page of deliberate differences names."""
+    return numbers_in((ROOT / "docs/compatibility.md").read_text("utf-8"))
+
+
+def specified() -> set[int]:
+    """Numbers of the list in the specification."""
+    listed = SPEC.read_text("utf-8").split("## 11.", 1)[1].split("## 12.", 1)[0]
+    return {int(number) for number in re.findall(r"^(\d+)\. ", listed, re.MULTILINE)}
+
+
+def _tests() -> Iterator[Path]:
+    return (ROOT / "tests").rglob("*.py")

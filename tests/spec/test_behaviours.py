@@ -1,0 +1,20 @@
+"""Every numbered behaviour has a test that names it, or a line in the page of deliberate differences."""
+
+from __future__ import annotations
+
+from tests.spec.behaviours import named_in_compatibility, named_in_tests, numbers_in, specified
+
+
+def test_every_behaviour_is_named_in_a_test_or_in_the_compatibility_page() -> None:
+    assert len(specified()) == 122
+    missing = specified() - named_in_tests() - named_in_compatibility()
+    assert not missing, f"no test names the behaviours {sorted(missing)}"
+
+
+def test_nobody_names_a_behaviour_that_does_not_exist() -> None:
+    assert named_in_tests() | named_in_compatibility() <= specified()
+
+
+def test_how_numbers_are_named() -> None:
+    assert numbers_in("Behaviours 1, 3 and 5; behaviour 7 of 9; behaviours 10 to 12") == {1, 3, 5, 7, 10, 11, 12}
+    assert numbers_in("def test_behaviour_3_and_4_hold(): # behaviour_8") == {3, 4, 8}

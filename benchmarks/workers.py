@@ -20,6 +20,7 @@ from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitions import read_partition
 from durable_core.text_client import TextClient
+from durable_core.worker.garbage import collect_rarely
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.lease_thread import LeaseThread
 from durable_core.worker.message_leases import MessageLeases
@@ -41,11 +42,34 @@ class Measured:
     Attributes:
         hello5: finished instances a second.
         fan_out: seconds of one fan-out of 1,000 activities.
+        calls: storage calls of one hello5, empty polls included, leases not.
+        processor: milliseconds of processor time that the workers spend on one hello5.
+        fan_out_calls: storage calls of the fan-out, for each activity.
     """
 
     workers: int
     hello5: float
     fan_out: float
+    calls: float
+    processor: float
+    fan_out_calls: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Spent:
+    """What the workers have used so far, all together."""
+
+    calls: int
+    processor: float
+
+
+async def _spent(pipes: list[tuple[BaseProcess, Connection]]) -> _Spent:
+    calls, processor = 0, 0.0
+    for _, pipe in pipes:
+        pipe.send(None)
+        made, seconds = await asyncio.to_thread(pipe.recv)
+        calls, processor = calls + made, processor + seconds
+    return _Spent(calls, processor)
 
 
 async def measure(workers: int) -> Measured:
@@ -61,14 +85,24 @@ async def measure(workers: int) -> Measured:
                 pipes.append((process, ours))
             await _balanced(account, workers)
             await _run(account, pipes, "hello5", None, 4 * workers)
+            before = await _spent(pipes)
             hello5 = await _run(account, pipes, "hello5", None, _HELLOS)
+            between = await _spent(pipes)
             fan_out = await _run(account, pipes[:1], "fan_out", str(_FAN), 1)
+            after = await _spent(pipes)
         finally:
             for started, _ in pipes:
                 started.kill()
                 started.join()
             await account.close()
-    return Measured(workers, _HELLOS / hello5, fan_out)
+    return Measured(
+        workers,
+        _HELLOS / hello5,
+        fan_out,
+        (between.calls - before.calls) / _HELLOS,
+        (between.processor - before.processor) / _HELLOS * 1000,
+        (after.calls - between.calls) / _FAN,
+    )
 
 
 async def _balanced(account: StorageAccount, workers: int) -> None:
@@ -126,9 +160,13 @@ async def _work(settings: ConnectionSettings, pipe: Connection) -> None:
         random=random,
     )
     await worker.start()
+    collect_rarely()
     client = TextClient(hub, random=random, worker=worker)
     while True:
         order: Any = await asyncio.to_thread(pipe.recv)
+        if order is None:
+            pipe.send((account.calls.total, time.process_time()))
+            continue
         name, input, count = order
         gate = asyncio.Semaphore(16)
 

@@ -66,9 +66,7 @@ def doctor(
 
 
 def _print(findings: list[Finding], stuck: list[Stuck], versions: dict[str, str], now: int) -> None:
-    from rich.text import Text
-
-    rows: list[tuple[str | Text, str, str | Text]] = [
+    rows: list[tuple[str | output.Cell, str, str | output.Cell]] = [
         ("", "versions", ", ".join(f"{name} {number}" for name, number in versions.items()))
     ]
     for finding in findings:

@@ -310,7 +310,7 @@ def history(
     print_timeline(events, now)
     name = status.runtime_status.name
     changed = output.ago(status.last_updated_time, now)
-    output.console().print(output.styled(f"{name}, changed {changed}; {len(events)} event(s).", name))
+    typer.echo(output.styled(f"{name}, changed {changed}; {len(events)} event(s).", name).shown())
 
 
 def _do(target: Target, work: Callable[[TextClient], Awaitable[Any]]) -> Any:

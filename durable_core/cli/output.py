@@ -1,62 +1,66 @@
 """What commands print: tables, times and colours for people, JSON for scripts.
 
-Colours and widths belong to a terminal; into a file or pipe goes plain text, one line a row, nothing cut.
+Colours and widths belong to a terminal; into a file or pipe goes plain text, one line a row, nothing cut. Tables are
+laid out here: importing a library for them takes longer than most commands.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 import typer
 
 from durable_core.core import ticks
 
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.text import Text
-
-_PIPE_WIDTH = 100_000
-_GAP = 2
+_GAP = "  "
 _LEAST_WIDTH = 8
 """Of the last column, when it is cut."""
-_STYLES = {
-    "Running": "cyan",
-    "Pending": "blue",
-    "Completed": "green",
-    "Failed": "bold red",
-    "Terminated": "magenta",
-    "Canceled": "magenta",
-    "Suspended": "yellow",
-    "ContinuedAsNew": "cyan",
-    "ok": "green",
-    "warning": "yellow",
-    "problem": "bold red",
+_STYLES: dict[str, dict[str, Any]] = {
+    "Running": {"fg": "cyan"},
+    "Pending": {"fg": "blue"},
+    "Completed": {"fg": "green"},
+    "Failed": {"fg": "red", "bold": True},
+    "Terminated": {"fg": "magenta"},
+    "Canceled": {"fg": "magenta"},
+    "Suspended": {"fg": "yellow"},
+    "ContinuedAsNew": {"fg": "cyan"},
+    "ok": {"fg": "green"},
+    "warning": {"fg": "yellow"},
+    "problem": {"fg": "red", "bold": True},
+    "heading": {"bold": True},
 }
 _UNITS = ((86_400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 
 
-def console(file: TextIO | None = None) -> Console:
-    """Where tables go: standard output unless told otherwise."""
-    from rich.console import Console
+class Cell(NamedTuple):
+    """A text and the name of its style."""
 
-    file = file or sys.stdout
-    return Console(file=file, width=None if is_terminal(file) else _PIPE_WIDTH, highlight=False, soft_wrap=False)
+    text: str
+    style: str = ""
+
+    def shown(self) -> str:
+        """The text, coloured on a terminal."""
+        style = _STYLES.get(self.style)
+        if style is None or "NO_COLOR" in os.environ or not is_terminal(sys.stdout):
+            return self.text
+        return typer.style(self.text, **style)
 
 
-def styled(text: str, name: str | None = None) -> Text:
-    """``text`` in the colour of a status; nothing in it is markup."""
-    from rich.text import Text
-
-    return Text(text, style=_STYLES.get(name or text, ""))
+def styled(text: str, name: str | None = None) -> Cell:
+    """``text`` in the colour of a status."""
+    return Cell(text, name or text)
 
 
 def print_table(
     headers: Sequence[str],
-    rows: Sequence[Sequence[str | Text]],
+    rows: Sequence[Sequence[str | Cell]],
     *,
     right: Sequence[str] = (),
     cut: bool = False,
@@ -67,52 +71,63 @@ def print_table(
         right: headers of columns that stand to the right.
         cut: the last column ends at the edge of the terminal instead of going on in the next line.
     """
-    from rich.table import Table
-    from rich.text import Text
-
     if not rows:
         return
-    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, _GAP, 0, 0))
-    for header in headers:
-        table.add_column(header, justify="right" if header in right else "left", overflow="fold")
-    cells = [[cell if isinstance(cell, Text) else Text(cell) for cell in row] for row in rows]
-    if cut:
-        _cut_last(headers, cells)
-    for line in cells:
-        table.add_row(*line)
-    _print_lines(table)
+    lines = [[Cell(header, "heading") for header in headers]]
+    lines += [[cell if isinstance(cell, Cell) else Cell(cell) for cell in row] for row in rows]
+    widths = [max(width_of(cell.text) for cell in column) for column in zip(*lines, strict=True)]
+    if cut and is_terminal(sys.stdout):
+        left = shutil.get_terminal_size().columns - sum(width + len(_GAP) for width in widths[:-1])
+        if left >= _LEAST_WIDTH:
+            for line in lines:
+                line[-1] = Cell(_cut(line[-1].text, left), line[-1].style)
+    for line in lines:
+        print_line(line, widths, [header in right for header in headers])
 
 
-def _cut_last(headers: Sequence[str], rows: Sequence[Sequence[Text]]) -> None:
-    widths = [
-        max(len(header), *(cell.cell_len for cell in column))
-        for header, column in zip(headers, zip(*rows, strict=True), strict=True)
-    ]
-    left = console().width - sum(width + _GAP for width in widths[:-1])
-    if left >= _LEAST_WIDTH:
-        for row in rows:
-            row[-1].truncate(left, overflow="ellipsis")
+def print_line(cells: Sequence[Cell], widths: Sequence[int], to_the_right: Sequence[bool]) -> None:
+    """Print one row; nothing fills up behind its last text."""
+    last = max((number for number, cell in enumerate(cells) if cell.text), default=-1)
+    parts = []
+    for number, cell in enumerate(cells[: last + 1]):
+        blanks = " " * (widths[number] - width_of(cell.text))
+        if to_the_right[number]:
+            parts.append(blanks + cell.shown())
+        else:
+            parts.append(cell.shown() + ("" if number == last else blanks))
+    typer.echo(_GAP.join(parts))
 
 
-def print_pairs(pairs: Sequence[tuple[str, str | Text]]) -> None:
+def print_pairs(pairs: Sequence[tuple[str, str | Cell]]) -> None:
     """Print names with their values, one a line."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, _GAP, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
+    widths = [max(width_of(name) for name, _ in pairs), 0]
     for name, value in pairs:
-        table.add_row(name, value if isinstance(value, Text) else Text(value))
-    _print_lines(table)
+        shown = value if isinstance(value, Cell) else Cell(value)
+        print_line([Cell(name, "heading"), shown], widths, [False, False])
 
 
-def _print_lines(table: Any) -> None:
-    """Print without the blanks that fill up the last column."""
-    target = console()
-    with target.capture() as captured:
-        target.print(table)
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+def width_of(text: str) -> int:
+    """Columns that a text takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(character) for character in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def _cut(text: str, width: int) -> str:
+    if width_of(text) <= width:
+        return text
+    left = width - 1
+    for position, character in enumerate(text):
+        left -= _columns(character)
+        if left < 0:
+            return f"{text[:position]}…"
+    return text
 
 
 def print_json(document: Any) -> None:
@@ -187,21 +202,21 @@ def is_terminal(stream: TextIO) -> bool:
 class Progress:
     """Tells how far a long operation is: a moving line on a terminal, a line now and then elsewhere."""
 
-    def __init__(self, status: Any) -> None:
-        self._status = status
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
 
     def tell(self, text: str) -> None:
-        if self._status is not None:
-            self._status.update(styled(text))
-        else:
-            typer.echo(text, err=True)
+        self._show(text)
 
 
 @contextmanager
 def progress(text: str) -> Iterator[Progress]:
     """Show on standard error that something is under way."""
     if not is_terminal(sys.stderr):
-        yield Progress(None)
+        yield Progress(lambda told: typer.echo(told, err=True))
         return
-    with console(sys.stderr).status(styled(text)) as status:
-        yield Progress(status)
+    from rich.console import Console
+    from rich.markup import escape
+
+    with Console(stderr=True).status(escape(text)) as status:
+        yield Progress(lambda told: status.update(escape(told)))

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from durable_core.cli.output import exact, one_line, print_table, span, styled
+from durable_core.cli.output import Cell, exact, one_line, print_table, span, styled
 from durable_core.core import ticks
 from durable_core.core.history import HistoryEvent
 from durable_core.core.steps import Step, StepKind, steps_of
-
-if TYPE_CHECKING:
-    from rich.text import Text
 
 _BAR = 24
 _PREPOSITIONS = {
@@ -63,7 +59,7 @@ def _bar(step: Step, begin: int, end: int) -> str:
     return " " * first + (_WAITING if step.end is None else _DONE) * (last - first)
 
 
-def _title(step: Step) -> Text:
+def _title(step: Step) -> Cell:
     text = f"{step.kind.value} {step.what}".strip()
     if step.kind is StepKind.TIMER:
         text = f"timer {exact(step.due)}"

@@ -43,13 +43,35 @@ def test_long_texts_are_cut_to_one_line() -> None:
     assert output.one_line("x" * 100, 10) == "x" * 9 + "…"
 
 
-@pytest.mark.parametrize("cut", [True, False])
-def test_a_table_on_a_narrow_terminal_is_cut_or_folded(cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def terminal_of_40_columns(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    """What is written to a terminal that is standard output from now on."""
     monkeypatch.setattr(output, "is_terminal", lambda stream: True)
     monkeypatch.setenv("COLUMNS", "40")
+    told = io.StringIO()
+    told.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdout", told)
+    return told
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_table_on_a_narrow_terminal_is_cut_when_that_is_wanted(cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of_40_columns(monkeypatch)
+    output.print_table(["Id", "Text"], [("a", "word " * 20), ("b", "日本語" * 20)], cut=cut)
+    lines = terminal.getvalue().splitlines()
+    assert len(lines) == 3
+    assert all((output.width_of(line) <= 40 and line.endswith("…")) is cut for line in lines[1:])
+
+
+def test_columns_are_aligned_by_what_a_terminal_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of_40_columns(monkeypatch)
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr(sys, "stdout", told := io.StringIO())
-    output.print_table(["Id", "Text"], [("a", "word " * 20)], cut=cut)
-    lines = told.getvalue().splitlines()
-    assert all(len(line) <= 40 for line in lines)
-    assert (len(lines) == 2 and lines[1].endswith("…")) is cut
+    output.print_table(["Name", "Number", ""], [("日本", "1", ""), ("e\u0301", "20", "x")], right=["Number"])
+    assert terminal.getvalue() == "Name  Number\n日本       1\ne\u0301         20  x\n"
+
+
+def test_statuses_have_colours_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = terminal_of_40_columns(monkeypatch)
+    output.print_pairs([("Status", output.styled("Failed"))])
+    assert "\x1b[31m" in terminal.getvalue()
+    monkeypatch.setattr(output, "is_terminal", lambda stream: False)
+    assert output.styled("Failed").shown() == "Failed"

@@ -256,9 +256,11 @@ class TextClient:
         """Start the same function with the same input, and return the id (semantics 8.4).
 
         Raises:
-            InstanceNotFoundError: there is no such instance.
+            InstanceNotFoundError: there is no such instance, or it is an entity.
             InstanceExistsError: the id is to be kept, and its instance has not ended.
         """
+        if is_entity(instance_id):
+            raise InstanceNotFoundError(f"'{instance_id}' is an entity; only orchestration instances can be restarted.")
         status = await self.get_status(instance_id)
         if status is None:
             raise InstanceNotFoundError(f"An orchestrator with the instanceId {instance_id} was not found.")

@@ -142,6 +142,7 @@ class AppHost:
             cors=cors,
             largest_body=limit,
             hubs=self._runtime.hubs,
+            behind_proxy=options.use_forwarded_host,
         )
         await self._listen(server, address, port, limit)
         base = f"http://localhost:{self.port}"

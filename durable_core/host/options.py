@@ -24,6 +24,7 @@ class DurableOptions:
     Attributes:
         connection: name of the storage connection setting.
         replaceable: statuses whose instance a new start may replace.
+        use_forwarded_host: a proxy stands before the host and tells which address it was asked for.
     """
 
     names: HubNames
@@ -33,6 +34,7 @@ class DurableOptions:
     replaceable: frozenset[OrchestrationStatus]
     default_version: str
     management: PartitionManagement = PartitionManagement.TABLE
+    use_forwarded_host: bool = False
 
 
 def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> DurableOptions:
@@ -87,6 +89,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         frozenset(OrchestrationStatus) if any_state else frozenset(OrchestrationStatus) - LIVE,
         str(option(durable, "defaultVersion") or ""),
         _management(provider),
+        boolean(section(durable, "httpSettings"), "useForwardedHost", False),
     )
 
 

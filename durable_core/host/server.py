@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,6 +36,7 @@ LARGEST_BODY = 100 * 1024 * 1024
 
 _HOME = b"<!DOCTYPE html><title>durable_core</title><h1>Your functions are running</h1>"
 _NOT_FOUND = Response(404)
+_AUTHORITY = re.compile(r"[A-Za-z0-9.\-_\[\]:]+")
 
 ReadBody = Callable[[], Awaitable[bytes]]
 
@@ -50,6 +52,7 @@ class HostServer:
         cors: which pages may read the answers.
         largest_body: bytes; a request with more is 413.
         hubs: further task hubs that the management API can reach.
+        behind_proxy: believe ``X-Forwarded-Host`` and ``X-Forwarded-Proto`` (``httpSettings.useForwardedHost``).
     """
 
     def __init__(
@@ -65,6 +68,7 @@ class HostServer:
         cors: Cors | None = None,
         largest_body: int = LARGEST_BODY,
         hubs: Hubs | None = None,
+        behind_proxy: bool = False,
     ) -> None:
         self._routes = [function for function in functions if function.route is not None]
         self._invoker = invoker
@@ -76,16 +80,20 @@ class HostServer:
         self._cors = cors or Cors()
         self._largest_body = largest_body
         self._hubs = hubs
+        self._behind_proxy = behind_proxy
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; never raises."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        origin = forwarded_origin(headers) if self._behind_proxy else None
+        # Without a Host header aiohttp would look the machine's name up.
+        own = f"{request.scheme}://{headers.get('host') or 'localhost'}"
         head = Request(
             request.method,
             request.rel_url.raw_path,
             request.rel_url.raw_query_string,
-            {name.lower(): value for name, value in request.headers.items()},
-            # Without a Host header aiohttp would look the machine's name up.
-            url=f"{request.scheme}://{request.headers.get('Host') or 'localhost'}{request.rel_url}",
+            headers,
+            url=f"{origin or own}{request.rel_url}",
         )
         answer = await self.answer(head, lambda: self._body(request))
         return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
@@ -181,6 +189,14 @@ class HostServer:
                 request.path,
             )
         return await request.read()
+
+
+def forwarded_origin(headers: Mapping[str, str]) -> str | None:
+    """Scheme and authority that a proxy was asked for, as far as it tells both (http-and-protocol 2.2)."""
+    host, scheme = (headers.get(f"x-forwarded-{what}", "").partition(",")[0].strip() for what in ("host", "proto"))
+    if scheme.lower() not in ("http", "https") or not _AUTHORITY.fullmatch(host):
+        return None
+    return f"{scheme.lower()}://{host}"
 
 
 def largest_body(environ: Mapping[str, str]) -> int:

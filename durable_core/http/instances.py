@@ -105,6 +105,8 @@ async def purge_one(call: Call) -> Response:
         result = await call.client.purge(status.instance_id)
     except InstanceNotFoundError:
         return NOT_FOUND
+    except InvalidOperationError:  # it was started again meanwhile
+        return json_response(412, f"The orchestration with instance ID {status.instance_id} runs again.")
     return json_response(200, {"instancesDeleted": result.deleted})
 
 

@@ -10,7 +10,7 @@ from unittest.mock import AsyncMock, Mock
 
 import azure.functions as func
 import pytest
-from aiohttp import web
+from aiohttp import ClientSession, web
 
 from durable_core.errors import ConfigurationError
 from durable_core.host.access import Access, KeyedAccess, LocalAccess
@@ -18,7 +18,7 @@ from durable_core.host.cors import Cors
 from durable_core.host.indexing import index_functions
 from durable_core.host.invocation import Invoker
 from durable_core.host.keys import HostKeys, KeyRing
-from durable_core.host.server import WEBHOOKS, HostServer, largest_body
+from durable_core.host.server import WEBHOOKS, HostServer, forwarded_origin, largest_body, request_factory
 from durable_core.http.messages import Request, Response
 from durable_core.model.runtime import LinkSettings
 
@@ -30,7 +30,7 @@ async def keys() -> HostKeys:
     return KEYS
 
 
-def a_server(access: Access | None = None) -> HostServer:
+def a_server(access: Access | None = None, *, behind_proxy: bool = False) -> HostServer:
     app = func.FunctionApp()
 
     @app.route(route="open", auth_level=func.AuthLevel.ANONYMOUS)
@@ -55,6 +55,7 @@ def a_server(access: Access | None = None) -> HostServer:
         access=access or KeyedAccess(KeyRing(keys)),
         cors=CORS,
         largest_body=10,
+        behind_proxy=behind_proxy,
     )
 
 
@@ -157,3 +158,34 @@ def test_an_unusable_size_limit_is_refused(text: str) -> None:
         largest_body({"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": text})
     assert largest_body({"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT": "1000"}) == 1000
     assert largest_body({}) == 104857600
+
+
+@pytest.mark.parametrize(
+    ("headers", "origin"),
+    [
+        ({"x-forwarded-host": "public.example", "x-forwarded-proto": "HTTPS"}, "https://public.example"),
+        ({"x-forwarded-host": "a.example:8443, b", "x-forwarded-proto": "https, http"}, "https://a.example:8443"),
+        ({"x-forwarded-host": "public.example"}, None),
+        ({"x-forwarded-proto": "https"}, None),
+        ({"x-forwarded-host": "x/y@z", "x-forwarded-proto": "https"}, None),
+        ({"x-forwarded-host": "public.example", "x-forwarded-proto": "javascript"}, None),
+    ],
+)
+def test_the_address_that_a_proxy_was_asked_for(headers: dict[str, str], origin: str | None) -> None:
+    """http-and-protocol 2.2: only if both headers are there."""
+    assert forwarded_origin(headers) == origin
+
+
+async def test_links_lead_through_the_proxy_if_host_json_says_so() -> None:
+    for behind_proxy, base in [(True, "https://public.example"), (False, "http://localhost:")]:
+        server = a_server(LocalAccess(CORS), behind_proxy=behind_proxy)
+        runner = web.ServerRunner(web.Server(server.handle, request_factory=request_factory(1000)))
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            url = f"http://localhost:{runner.addresses[0][1]}{WEBHOOKS}/orchestrators/f"
+            forwarded = {"X-Forwarded-Host": "public.example", "X-Forwarded-Proto": "https"}
+            async with ClientSession() as session, session.post(url, headers=forwarded) as answer:
+                assert (await answer.json())["statusQueryGetUri"].startswith(base)
+        finally:
+            await runner.cleanup()

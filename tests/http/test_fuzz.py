@@ -40,6 +40,8 @@ HOSTILE_IDS = [
     " ",
     "INSTANCEID",
     "wait",
+    "hello5",
+    "fails",
 ]
 IDS = st.sampled_from(HOSTILE_IDS) | st.text(max_size=20)
 SEGMENT = IDS.map(lambda text: quote(text.encode("utf-8", "surrogatepass"), safe="")) | st.sampled_from(
@@ -152,6 +154,10 @@ def test_no_request_makes_the_api_fail(
 ) -> None:
     async def scenario(api: Api) -> None:
         await api.start("waiter", "wait")
+        for name in ("hello5", "fails"):
+            await api.start(name, name)
+        await api("POST", "entities/counter/k?op=add", "1", JSON)
+        await asyncio.sleep(2)
         path_only = path.replace("?", "")
         answer = await api(method, f"{path_only}?{query}", body, headers)
         check(method, path_only, query, answer)

@@ -137,6 +137,25 @@ def test_entities_over_http() -> None:
     on_a_hub(scenario)
 
 
+def test_entities_through_the_instances_api() -> None:
+    """http-and-protocol 1.19: an entity is purged whatever its status says, and is never restarted."""
+
+    async def scenario(api: Api) -> None:
+        await api("POST", "entities/counter/k?op=add", "5", JSON)
+        await asyncio.sleep(2)
+        for new in ("true", "false"):
+            refused = await api("POST", f"instances/@counter@k/restart?restartWithNewInstanceId={new}")
+            assert (refused.status, "is an entity" in document(refused)["ExceptionMessage"]) == (400, True)
+        assert (await api("POST", "instances/@counter@k/terminate")).status == 202
+        assert document(await api("DELETE", "instances/@counter@k")) == {"instancesDeleted": 1}
+        assert (await api("GET", "entities/counter/k")).status == 404
+        await api("POST", "entities/counter/k?op=add", "7", JSON)
+        await asyncio.sleep(20)  # the worker finds the entity gone, and the message comes again
+        assert document(await api("GET", "entities/counter/k")) == 7
+
+    on_a_hub(scenario)
+
+
 @pytest.mark.parametrize("method", ["POST", "GET", "PUT", "DELETE", "PATCH"])
 def test_make_primary_takes_any_method(method: str) -> None:
     """http-and-protocol 1.18; without the app lease it is refused (above)."""

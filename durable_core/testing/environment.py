@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import azure.functions as func
-from azure.functions.decorators.function_app import FunctionBuilder, FunctionRegister
 
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId
-from durable_core.host.indexing import IndexedFunction, index_functions
 from durable_core.host.options import durable_options
 from durable_core.host.settings import option, read_host_json, section
 from durable_core.host.threaded_client import ThreadedClient
-from durable_core.model.app import Blueprint, DFApp, durable_functions, native_functions
-from durable_core.model.dialect import OWN, Dialect
 from durable_core.model.durable_client import DurableOrchestrationClient
-from durable_core.model.function_context import FunctionContext
-from durable_core.model.http_calls import HTTP_ACTIVITY
-from durable_core.model.naming import durable_name, orchestrator_name
+from durable_core.model.naming import orchestrator_name
 from durable_core.model.runtime import ClientProvider, LinkSettings, provided
-from durable_core.model.serialization import decode_activity_input, decode_or_text, encode_or_none
+from durable_core.model.serialization import decode_or_text, encode_or_none
 from durable_core.model.sync_client import SyncDurableFunctionsClient
-from durable_core.model.triggers import DURABLE_TRIGGERS
-from durable_core.testing.doubles import (
-    Double,
-    EntityDouble,
-    activity_in_place_of,
-    orchestrator_in_place_of,
-)
+from durable_core.testing.app import App, AppUnderTest
+from durable_core.testing.doubles import Double, EntityDouble
 from durable_core.testing.engine import Engine
 from durable_core.testing.instance import Instance
-from durable_core.testing.web import BASE, answer_of, find_route, manage, request_of_call, request_to, result_of_call
-from durable_core.worker.functions import ActivityCall, Functions
-
-App = Blueprint | FunctionRegister
+from durable_core.testing.web import BASE, request_to
 
 HUB = "TestHub"
 
@@ -74,20 +58,20 @@ class DurableTestEnvironment:
         now: datetime | None = None,
         replays: bool = True,
     ) -> None:
-        self._doubles: dict[tuple[str, str], Double] = {}
-        self._entities: dict[str, EntityDouble] = {}
-        self.outgoing_http = Double("HTTP address", "call_http", self._crash)
+        self._app = AppUnderTest(self._crash)
+        self.outgoing_http = self._app.outgoing_http
         self._context = ExitStack()
         self._host = _host_document(host)
-        self._load(app)
+        self._app.load(app)
         self._engine = Engine(
-            self._functions,
+            self._app.functions,
             self._options(),
             begin=None if now is None else ticks.from_datetime(now),
             replays=replays,
         )
         links = LinkSettings(f"{BASE}/runtime/webhooks/durabletask")
         self._provider = ClientProvider(ThreadedClient(self._engine.task_hub, self._engine.call), links)
+        self._app.connect(self._provider, self._engine.loop)
 
     def __enter__(self) -> DurableTestEnvironment:
         self._context.enter_context(provided(self._provider))
@@ -178,7 +162,7 @@ class DurableTestEnvironment:
         Raises:
             ValueError: the app has no such activity.
         """
-        return self._double("activity", name)
+        return self._app.double("activity", name)
 
     def orchestrator(self, name: str | Callable[..., Any]) -> Double:
         """The double of an orchestrator, to replace a sub-orchestration for example.
@@ -186,7 +170,7 @@ class DurableTestEnvironment:
         Raises:
             ValueError: the app has no such orchestrator.
         """
-        return self._double("orchestrator", name)
+        return self._app.double("orchestrator", name)
 
     def entity(self, name: str) -> EntityDouble:
         """The double of the entities of one name.
@@ -194,18 +178,7 @@ class DurableTestEnvironment:
         Raises:
             ValueError: the app has no such entity.
         """
-        found = self._entities.get(name.lower())
-        if found is None:
-            raise ValueError(f"the app has no entity '{name}'; it has: {_listed(self._entities)}")
-        return found
-
-    def _double(self, noun: str, function: str | Callable[..., Any]) -> Double:
-        name = durable_name(function) if isinstance(function, FunctionBuilder) else str(function)
-        found = self._doubles.get((noun, name))
-        if found is None:
-            known = [known for kind, known in self._doubles if kind == noun]
-            raise ValueError(f"the app has no {noun} '{name}'; it has: {_listed(known)}")
-        return found
+        return self._app.entity(name)
 
     # ---- time and the worker ---------------------------------------------------------------------------------------
 
@@ -256,8 +229,8 @@ class DurableTestEnvironment:
         if not crash:
             self._engine.drive(self._engine.stop())
         if app is not None:
-            self._load(app)
-        self._engine.functions, self._engine.options = self._functions, self._options()
+            self._app.load(app)
+        self._engine.functions, self._engine.options = self._app.functions, self._options()
 
         async def exchange() -> None:
             if crash:
@@ -273,12 +246,12 @@ class DurableTestEnvironment:
     @property
     def client(self) -> SyncDurableFunctionsClient:
         """A durable client whose methods block, for synchronous tests."""
-        return self._dialect.sync_client(self._provider)
+        return self._app.dialect.sync_client(self._provider)
 
     @property
     def async_client(self) -> DurableOrchestrationClient:
         """A durable client whose methods are awaited, for ``async def`` tests."""
-        return self._dialect.client(self._provider)
+        return self._app.dialect.client(self._provider)
 
     def http(
         self, method: str, url: str, body: Any = None, *, headers: Mapping[str, str] | None = None
@@ -295,7 +268,7 @@ class DurableTestEnvironment:
         Raises:
             Exception: whatever the function raises, where a host would answer 500.
         """
-        response = self._act(self._serve(request_to(method, url, body=body, headers=headers)))
+        response = self._act(self._app.serve(request_to(method, url, body=body, headers=headers)))
         assert isinstance(response, func.HttpResponse)
         return response
 
@@ -309,48 +282,7 @@ class DurableTestEnvironment:
         Raises:
             ValueError: the app has no such function.
         """
-        name = function._function.get_function_name() if isinstance(function, FunctionBuilder) else function
-        native = self._native.get(str(name))
-        if native is None:
-            raise ValueError(f"the app has no function '{name}' to call; it has: {_listed(self._native)}")
-        trigger = native.get_trigger()
-        assert trigger is not None
-        if str(trigger.type) == "timerTrigger":
-            arguments.setdefault(trigger.name, _DueTimer())
-        return self._act(self._invoke(native.get_user_function(), arguments))
-
-    async def _serve(self, request: Any) -> func.HttpResponse:
-        managed = await manage(request, self._provider)
-        if managed is not None:
-            return managed
-        found = find_route(self._indexed, str(self._prefix), request)
-        if found is None:
-            return func.HttpResponse(status_code=404)
-        function, routed = found
-        arguments: dict[str, Any] = {function.binding: routed}
-        if function.takes_context:
-            arguments["context"] = FunctionContext(function.name, str(Path.cwd()))
-        return answer_of(function, await self._invoke(function.user_function, arguments))
-
-    async def _invoke(self, user: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-        if inspect.iscoroutinefunction(user):
-            return await user(**arguments)
-        return await self._engine.loop.run_in_executor(None, lambda: user(**arguments))
-
-    async def _send_http(self, call: ActivityCall, input: str | None) -> str | None:
-        asked = decode_activity_input(input)
-        request = request_of_call(asked)
-        self.outgoing_http.note(request)
-        answer = await self.outgoing_http.answer(request, self._answer_own)
-        return result_of_call(asked, answer)
-
-    async def _answer_own(self, request: func.HttpRequest) -> func.HttpResponse:
-        if not request.url.startswith(f"{BASE}/"):
-            raise AssertionError(
-                f"an orchestration sends {request.method} {request.url}, and the test does not say what that answers: "
-                "use env.outgoing_http.returns(...), replies(...) or runs(...)"
-            )
-        return await self._serve(request)
+        return self._act(self._app.call(function, arguments))
 
     # ----------------------------------------------------------------------------------------------------------------
 
@@ -365,63 +297,12 @@ class DurableTestEnvironment:
     def _crash(self) -> None:
         self._engine.crash()
 
-    def _load(self, app: App) -> None:
-        if not isinstance(app, FunctionRegister):
-            whole = DFApp()
-            whole.register_blueprint(app)
-            app = whole
-        self._dialect = _dialect(app)
-        self._native = {str(function.get_function_name()): function for function in native_functions(app)}
-        self._indexed: list[IndexedFunction] = list(
-            index_functions(list(self._native.values()), lenient=True).functions
-        )
-        durable = durable_functions(app._function_builders, self._substitute)
-        for name in durable.entities:
-            self._entities.setdefault(name, EntityDouble(name, self._dialect))
-        web = replace(durable.activities[HTTP_ACTIVITY], body=self._send_http, is_async=True)
-        self._functions = Functions(
-            durable.orchestrators,
-            {**durable.activities, HTTP_ACTIVITY: web},
-            {name: self._entities[name].in_place_of(entity) for name, entity in durable.entities.items()},
-        )
-
-    def _substitute(self, noun: str, name: str, user: Any) -> Any:
-        if noun == "entity":
-            return user
-        double = self._doubles.setdefault((noun, name), Double(noun, name, self._crash))
-        replaced = activity_in_place_of if noun == "activity" else orchestrator_in_place_of
-        return replaced(user, double)
-
     def _options(self) -> Any:
         durable = section(self._host, "extensions", "durableTask")
         document = {"hubName": HUB, **durable}
         prefix = option(section(self._host, "extensions", "http"), "routePrefix")
-        self._prefix = "api" if prefix is None else str(prefix).strip("/")
+        self._app.prefix = "api" if prefix is None else str(prefix).strip("/")
         return durable_options({"extensions": {"durableTask": document}}, os.environ)
-
-
-class _DueTimer(func.TimerRequest):
-    """The argument of a timer function that is called on time."""
-
-    @property
-    def past_due(self) -> bool:
-        return False
-
-    @property
-    def schedule_status(self) -> dict[str, Any]:
-        return {}
-
-    @property
-    def schedule(self) -> dict[str, Any]:
-        return {}
-
-
-def _dialect(app: FunctionRegister) -> Dialect:
-    """How the app's functions see the runtime; a plain ``func.FunctionApp`` says it through its functions."""
-    if isinstance(app, Blueprint):
-        return app.dialect
-    triggers = [builder._function.get_trigger() for builder in app._function_builders]
-    return next((trigger.dialect for trigger in triggers if isinstance(trigger, DURABLE_TRIGGERS)), OWN)
 
 
 def _host_document(host: Mapping[str, Any] | str | os.PathLike[str] | None) -> Mapping[str, Any]:
@@ -431,7 +312,3 @@ def _host_document(host: Mapping[str, Any] | str | os.PathLike[str] | None) -> M
         return json.loads(json.dumps(host))  # type: ignore[no-any-return]
     path = Path(host)
     return read_host_json(path if path.is_dir() else path.parent, {})
-
-
-def _listed(names: Any) -> str:
-    return ", ".join(sorted(name for name in names if "::" not in name)) or "none"

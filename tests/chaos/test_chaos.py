@@ -94,6 +94,7 @@ class Chaos:
 
 
 async def test_workers_killed_at_random_lose_and_double_nothing(azurite: Azurite, tmp_path: Path) -> None:
+    """C15 and C16 of functions-host 15: several processes of one app share a hub, and die while activities run."""
     print(f"chaos: {KILLS} kills, CHAOS_SEED={SEED}, logs in {tmp_path}")
     random = Random(SEED)
     account = open_account(azurite.settings)

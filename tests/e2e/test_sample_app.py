@@ -167,6 +167,7 @@ async def test_storage_holds_what_storage_explorer_expects(host: Host, azurite: 
 
 
 def test_kill_9_in_the_middle_of_a_run_loses_nothing(azurite: Azurite) -> None:
+    """C15 of functions-host 15, with an orchestration between two activities; the chaos tests kill inside of them."""
     first = start_host(azurite.connection_string, AzureFunctionsJobHost__extensions__durableTask__hubName="CrashHub")
     links = start(first, "monitor", {"polls_needed": 4, "interval_seconds": 2, "expiry_seconds": 600}, "survivor")
     time.sleep(3)

@@ -1,4 +1,4 @@
-"""The standalone host with apps of all kinds (functions-host 15: the conformance checks C1 to C20)."""
+"""The standalone host with apps of all kinds (functions-host 15: conformance checks)."""
 
 from __future__ import annotations
 

@@ -42,3 +42,25 @@ def specified() -> set[int]:
 
 def _tests() -> Iterator[Path]:
     return (ROOT / "tests").rglob("*.py")
+
+
+_HOST_CHECK = re.compile(r"\b(?:test_)?[Cc](\d+)(?: to C(\d+))?(?=\b|_)")
+_HOST_TESTS = ("host", "functions", "e2e", "chaos", "worker", "model")
+
+
+def host_checks() -> set[int]:
+    """Numbers of the conformance checks of hosts, C1 to C20."""
+    listed = (ROOT / "docs/spec/functions-host.md").read_text("utf-8").split("## 15.", 1)[1].split("## 16.", 1)[0]
+    return {int(number) for number in re.findall(r"^\| C(\d+) ", listed, re.MULTILINE)}
+
+
+def host_checks_in_tests() -> set[int]:
+    """Numbers of these checks that a docstring or the name of a test names."""
+    found: set[int] = set()
+    for folder in _HOST_TESTS:
+        for path in (ROOT / "tests" / folder).rglob("*.py"):
+            for line in path.read_text("utf-8").splitlines():
+                if line.lstrip().startswith('"""') or "def test_c" in line:
+                    for first, last in _HOST_CHECK.findall(line.replace("test_c", "test C")):
+                        found.update(range(int(first), int(last or first) + 1))
+    return found

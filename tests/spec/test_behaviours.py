@@ -1,8 +1,16 @@
-"""Every numbered behaviour has a test that names it, or a line in the page of deliberate differences."""
+"""Every numbered behaviour and check of the specifications has a test that names it, or a line in the page of
+deliberate differences."""
 
 from __future__ import annotations
 
-from tests.spec.behaviours import named_in_compatibility, named_in_tests, numbers_in, specified
+from tests.spec.behaviours import (
+    host_checks,
+    host_checks_in_tests,
+    named_in_compatibility,
+    named_in_tests,
+    numbers_in,
+    specified,
+)
 
 
 def test_every_behaviour_is_named_in_a_test_or_in_the_compatibility_page() -> None:
@@ -18,3 +26,10 @@ def test_nobody_names_a_behaviour_that_does_not_exist() -> None:
 def test_how_numbers_are_named() -> None:
     assert numbers_in("Behaviours 1, 3 and 5; behaviour 7 of 9; behaviours 10 to 12") == {1, 3, 5, 7, 10, 11, 12}
     assert numbers_in("def test_behaviour_3_and_4_hold(): # behaviour_8") == {3, 4, 8}
+
+
+def test_every_conformance_check_of_hosts_is_named_in_a_test() -> None:
+    assert len(host_checks()) == 20
+    queue_triggers = {14}
+    missing = host_checks() - host_checks_in_tests() - queue_triggers
+    assert not missing, f"no test names the checks {sorted(missing)} of functions-host 15"

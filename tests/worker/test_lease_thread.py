@@ -83,6 +83,7 @@ async def test_partitions_are_owned_told_to_the_workers_loop_and_released(tmp_pa
 
 
 async def test_leases_are_taken_while_the_workers_loop_is_blocked(tmp_path: Path) -> None:
+    """C11 of functions-host 15."""
     storage, thread, identity = await make(tmp_path)
     running = asyncio.create_task(thread.run(cast("TaskHubWorker", Listener())))
     await asyncio.sleep(0)

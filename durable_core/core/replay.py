@@ -22,7 +22,7 @@ from durable_core.core.decisions import (
     SendEvent,
     StartSubOrchestration,
 )
-from durable_core.core.determinism import SPLIT_TIMER_ID, mismatch
+from durable_core.core.determinism import SPLIT_TIMER_ID, Mismatch, find_mismatch
 from durable_core.core.entity_calls import EntityCalls
 from durable_core.core.failures import TaskFailedError
 from durable_core.core.history import (
@@ -90,6 +90,7 @@ class OrchestrationRun:
         current_time: ticks of the latest OrchestratorStarted (semantics 2.6).
         is_replaying: True while events of earlier episodes are processed (semantics 2.8).
         histories: all events of this generation so far.
+        mismatch: where the history records something else than the code decided, None as long as they agree.
     """
 
     def __init__(self, orchestrator: Orchestrator, histories: Sequence[HistoryEvent] = ()) -> None:
@@ -105,6 +106,7 @@ class OrchestrationRun:
         self.is_replaying = False
         self.current_time = 0
         self.is_suspended = False
+        self.mismatch: Mismatch | None = None
         self._position = 0
         self._next_id = 0
         self._guids = 0
@@ -119,7 +121,6 @@ class OrchestrationRun:
         self._entities: EntityCalls | None = None
         self._is_complete = False
         self._is_terminated = False
-        self._has_diverged = False
 
     # ---- what the worker calls -------------------------------------------------------------------------------------
 
@@ -353,20 +354,15 @@ class OrchestrationRun:
         decision = self._pending.pop(event.event_id, None)
         if type(decision) is ScheduleTask and type(event) is TaskScheduled and decision.name == event.name:
             return  # the common case, kept off the slow path: replay cost is paid per past activity
-        wrong = mismatch(
-            event,
-            decision,
-            function=self.orchestrator.name,
-            position=self._position,
-        )
+        wrong = find_mismatch(event, decision, function=self.orchestrator.name, position=self._position)
         if wrong is None:
             if self._entities is not None and isinstance(event, EventSent):
                 self._adopt_request(event, decision)
-        elif not self._has_diverged:
+        elif self.mismatch is None:
             # What the diverging replay decided must not run a second time, so none of it is carried out.
-            self._has_diverged = True
+            self.mismatch = wrong
             self._pending.clear()
-            self._complete(OrchestrationStatus.Failed, wrong)
+            self._complete(OrchestrationStatus.Failed, str(wrong))
 
     def _adopt_request(self, event: EventSent, decision: Decision | None) -> None:
         """A runtime that makes request ids in another way recorded this one: its answer has the recorded name."""

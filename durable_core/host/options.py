@@ -9,9 +9,10 @@ from typing import Any
 from durable_core.core.entity_rules import EntityRules
 from durable_core.core.history import LIVE, OrchestrationStatus
 from durable_core.core.ticks import PER_SECOND
+from durable_core.core.versioning import VersionFailure, Versioning, VersionMatch
 from durable_core.errors import ConfigurationError
 from durable_core.host.settings import option, section
-from durable_core.host.values import boolean, integer, seconds, text
+from durable_core.host.values import boolean, choice, integer, seconds, text
 from durable_core.taskhub.hub import PartitionManagement
 from durable_core.taskhub.names import HubNames, default_hub_name
 from durable_core.worker.settings import WorkerSettings
@@ -53,6 +54,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         )
     names = HubNames(_hub_name(durable, environ), integer(provider, "partitionCount", 4, 1, 16))
     defaults = WorkerSettings()
+    default_version = str(option(durable, "defaultVersion") or "")
     worker = WorkerSettings(
         max_concurrent_activities=integer(
             durable, "maxConcurrentActivityFunctions", defaults.max_concurrent_activities, 1
@@ -71,6 +73,12 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         max_polling_interval=seconds(provider, "maxQueuePollingInterval", 30.0),
         store_inputs=boolean(durable, "storeInputsInOrchestrationHistory", False),
         activity_grace=seconds(durable, "gracefulShutdownTimeout", defaults.activity_grace),
+        default_version=default_version,
+        versioning=Versioning(
+            default_version,
+            choice(durable, "versionMatchStrategy", {item.value: item for item in VersionMatch}, "CurrentOrOlder"),
+            choice(durable, "versionFailureStrategy", {item.value: item for item in VersionFailure}, "Reject"),
+        ),
         episode_limit=seconds(durable, "orchestratorTimeout", defaults.episode_limit),
     )
     overridable = str(option(durable, "overridableExistingInstanceStates") or "NonRunningStates")
@@ -87,7 +95,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         str(option(provider, "connectionName") or option(provider, "connectionStringName") or "Storage"),
         boolean(durable, "useAppLease", True),
         frozenset(OrchestrationStatus) if any_state else frozenset(OrchestrationStatus) - LIVE,
-        str(option(durable, "defaultVersion") or ""),
+        default_version,
         _management(provider),
         boolean(section(durable, "httpSettings"), "useForwardedHost", False),
     )

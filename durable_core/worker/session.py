@@ -346,7 +346,10 @@ class Session:
     def _wrong_version(
         self, state: RuntimeState, started: ExecutionStarted, received: Sequence[HistoryEvent]
     ) -> Episode:
-        text = self._manager.settings.versioning.mismatch(started.version)
+        text = (
+            "Orchestration version did not comply with Worker Versioning. "
+            f"{self._manager.settings.versioning.mismatch(started.version)}"
+        )
         logger.error("Instance '%s' fails: %s", self.instance_id, text)
         details = FailureDetails("VersionMismatch", text, is_non_retriable=True)
         return reject(state, received, str(details), now=self._manager.hub.now(), failure_details=details)

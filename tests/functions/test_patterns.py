@@ -157,7 +157,8 @@ def test_a_trip_is_compensated_even_if_the_worker_dies_meanwhile(env: DurableTes
 
 
 def test_instances_go_on_with_the_version_they_were_started_with(env: DurableTestEnvironment) -> None:
-    old = env.start("ship_order", {"order": 1}, version="1.0")
+    env.restart_worker(host={"extensions": {"durableTask": {"defaultVersion": "1.0"}}})
+    old = env.start("ship_order", {"order": 1})
     env.restart_worker(host={"extensions": {"durableTask": {"defaultVersion": "2.0"}}})
     new = env.start("ship_order", {"order": 2})
     assert old.raise_event("Paid").output == ["reserved 1", "shipped 1"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from durable_core.core.versioning import VersionFailure, VersionMatch
 from durable_core.errors import ConfigurationError
 from durable_core.host.options import DurableOptions, durable_options
 from durable_core.taskhub.hub import PartitionManagement
@@ -49,3 +50,25 @@ def test_a_hub_name_may_refer_to_an_app_setting() -> None:
     assert durable_options(document, {"HUB": "FromSetting"}).names.hub == "FromSetting"
     with pytest.raises(ConfigurationError, match="HUB"):
         durable_options(document, {})
+
+
+def test_versions_are_those_of_extension_3() -> None:
+    """Behaviour 97: the worker's version is ``defaultVersion``; without one, an instance with a version is newer."""
+    found = options(defaultVersion="1.5")
+    assert found.default_version == found.worker.default_version == "1.5"
+    assert [found.worker.versioning.accepts(version) for version in (None, "1.0", "1.5", "1.10")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+    assert [options().worker.versioning.accepts(version) for version in (None, "", "0.1")] == [True, True, False]
+    strict = options(defaultVersion="1.5", versionMatchStrategy="strict", versionFailureStrategy="Fail").worker
+    assert (strict.versioning.match, strict.versioning.failure) == (VersionMatch.STRICT, VersionFailure.FAIL)
+    assert options(versionMatchStrategy="None").worker.versioning.accepts("99")
+
+
+@pytest.mark.parametrize("name", ["versionMatchStrategy", "versionFailureStrategy"])
+def test_a_strategy_that_does_not_exist_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} must be .*, not 'Newest'"):
+        options(None, **{name: "Newest"})

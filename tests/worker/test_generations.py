@@ -277,7 +277,9 @@ def test_behaviour_97_or_fails_if_the_setting_says_so() -> None:
         one = await world.start("one", versioning=rules)
         end = await finish(one, "hello5", version="2.0")
         assert end.status is OrchestrationStatus.Failed
-        assert (end.result or "").startswith("VersionMismatch: ")
+        captured = "VersionMismatch: Orchestration version did not comply with Worker Versioning"
+        assert (end.result or "").startswith(captured)
+        assert "'2.0'" in (end.result or "") and "'1.0'" in (end.result or "")
 
     run(main(), limit=3600)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -25,6 +26,7 @@ from durable_core.model.http_calls import (
     http_request,
 )
 from durable_core.model.naming import activity_name, orchestrator_name
+from durable_core.model.replay_logging import ReplaySafeLogger
 from durable_core.model.retry import RetryOptions, RetryPolicy, retry_policy
 from durable_core.model.serialization import decode, encode, encode_activity_input, encode_or_none
 from durable_core.model.typed import result_type
@@ -375,6 +377,10 @@ class DurableOrchestrationContext(EntityOperations):
                 "activity's result or in storage of your own"
             )
         self._run.custom_status = text
+
+    def create_replay_safe_logger(self, logger: logging.Logger) -> ReplaySafeLogger:
+        """A logger that stays silent while the orchestrator is replaying, and is ``logger`` otherwise."""
+        return ReplaySafeLogger(logger, lambda: self._run.is_replaying)
 
     def new_uuid(self) -> str:
         """A UUID that is the same on every replay."""

@@ -19,6 +19,10 @@ class UndecodableMessageError(DurableError):
     """A queue message or table row cannot be read as what it should be."""
 
 
+class ExportError(DurableError):
+    """An exported history cannot be replayed: it is none, or lacks what is needed; the text says how to export it."""
+
+
 class SerializationError(DurableError, TypeError):
     """A value cannot be written as JSON; the text names the function and the path inside the value."""
 

@@ -291,6 +291,7 @@ def history(
     instance_id: Id,
     payloads: Annotated[bool, typer.Option(help="With inputs and results.")] = True,
     as_json: Json = False,
+    as_rows: Annotated[bool, typer.Option("--rows", help="Rows as JSON, for `durable replay`.")] = False,
 ) -> None:
     """Draw what an instance has done: one line a step, with the time that it took."""
 
@@ -300,6 +301,11 @@ def history(
             return status, await client.get_history(instance_id, with_payloads=payloads), client.now()
 
     status, events, now = run(work)
+    if as_rows:
+        from durable_core.taskhub.history_table import history_rows
+
+        output.print_json(history_rows(instance_id, status.execution_id or "", events))
+        return
     if as_json:
         from durable_core.taskhub.status_history import event_document
 

@@ -65,7 +65,7 @@ _GROUPS = {
 }
 """Groups of commands with their help; the module of this package with the group's name has its ``app``."""
 
-_COMMANDS = ("check", "doctor")
+_COMMANDS = ("check", "doctor", "replay")
 """Single commands; the module of this package with the command's name has a function of that name."""
 
 _ALIASES = "func_durable"

@@ -21,19 +21,23 @@ from durable_core.worker.functions import Functions
 _SCRIPT = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_\-]*\.py")
 
 
-def load_app(root: Path) -> FunctionRegister:
+def load_app(root: Path, script: str | None = None) -> FunctionRegister:
     """Import the app's module and find its app object.
 
     The working directory and ``sys.path`` are set to the app folder, as the real worker has them. From here on
     ``azure.durable_functions`` is this package.
 
+    Args:
+        script: the module's file; ``PYTHON_SCRIPT_FILE_NAME``, else ``function_app.py``, if it is None.
+
     Raises:
         ConfigurationError: there is no such module, importing it failed (with the full traceback of the app's code), or
             it does not define exactly one app object.
     """
-    script = os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
+    named_by = "The app's file" if script is not None else "PYTHON_SCRIPT_FILE_NAME"
+    script = script or os.environ.get("PYTHON_SCRIPT_FILE_NAME", "function_app.py")
     if not _SCRIPT.fullmatch(script):
-        raise ConfigurationError(f"PYTHON_SCRIPT_FILE_NAME is '{script}', which is no name of a Python file.")
+        raise ConfigurationError(f"{named_by} is '{script}', which is no name of a Python file.")
     if not (root / script).is_file():
         raise ConfigurationError(
             f"{root} has no {script}. Run `durable start` in the folder of a Python v2 Functions app, or name the "

@@ -14,7 +14,7 @@ from durable_core.errors import UndecodableMessageError
 from durable_core.storage.base import DateTime, Entity, Row, Value
 from durable_core.taskhub.columns import date_column
 from durable_core.taskhub.event_json import read_event
-from durable_core.taskhub.keys import SENTINEL, row_key
+from durable_core.taskhub.keys import SENTINEL, escape_key, row_key
 from durable_core.taskhub.wire import any_json, explain, text
 
 MAX_ROWS = 99
@@ -61,6 +61,15 @@ def event_row(event: h.HistoryEvent, *, partition_key: str, position: int, execu
     columns["RowKey"] = row_key(position)
     columns["ExecutionId"] = execution_id
     return columns
+
+
+def history_rows(instance_id: str, execution_id: str, events: Iterable[h.HistoryEvent]) -> list[dict[str, Value]]:
+    """The rows of a whole history, with large values in full; not to be written, but to be shown or exported."""
+    key = escape_key(instance_id)
+    return [
+        event_row(event, partition_key=key, position=position, execution_id=execution_id)
+        for position, event in enumerate(events)
+    ]
 
 
 RECEIPTS = "ReceivedRequests"

@@ -19,6 +19,7 @@ from durable_core.storage.azure import open_account
 from durable_core.storage.azurite import Azurite
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
+from durable_core.testing.exports import RowExport, read_exports
 from durable_core.text_client import TextClient
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.settings import WorkerSettings
@@ -94,6 +95,10 @@ def test_a_life_from_the_command_line(azurite: Azurite, root: str) -> None:
     assert durable(root, "wait", "cli-waits", "--timeout", "0").exit_code == 124
     drawn = durable(root, "history", "cli-done").output
     assert "started fan_out" in drawn and drawn.count("activity say") == 2 and "Completed, changed" in drawn
+    rows = json.loads(durable(root, "history", "cli-done", "--rows").output)
+    (export,) = read_exports(rows)
+    assert isinstance(export, RowExport) and export.instance_id == "cli-done"
+    assert len(export.events) == len(rows)
     assert [item["eventType"] for item in json.loads(durable(root, "history", "cli-waits", "--json").output)] == [
         "OrchestratorStarted",
         "ExecutionStarted",

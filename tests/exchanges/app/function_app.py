@@ -281,7 +281,7 @@ def returns_nothing(context):
 @app.orchestration_trigger(context_name="context")
 def dates(context):
     greeting = yield context.call_activity("say", "d")
-    return [greeting, str(context.new_uuid()), str(context.new_uuid()), str(context.current_utc_datetime)]
+    return [greeting, context.new_uuid(), str(context.new_guid()), str(context.current_utc_datetime)]
 
 
 @app.orchestration_trigger(context_name="context")

@@ -9,7 +9,7 @@ from durable_core.errors import HubNotFoundError, NotFoundError, PreconditionFai
 from durable_core.storage.base import StorageAccount
 from durable_core.taskhub.app_lease import read_info
 from durable_core.taskhub.blob_leases import LeaseKind, read_leases, read_partition_count
-from durable_core.taskhub.names import HubNames
+from durable_core.taskhub.names import HubNames, is_hub_name
 from durable_core.taskhub.partitions import read_partition
 
 _INSTANCES, _HISTORY = "Instances", "History"
@@ -19,7 +19,7 @@ async def find_hubs(account: StorageAccount) -> list[str]:
     """Names of the account's hubs, as their tables spell them: what has an Instances and a History table."""
     tables = set(await account.tables.names(""))
     names = (table.removesuffix(_INSTANCES) for table in tables if table.endswith(_INSTANCES))
-    return sorted(name for name in names if name and f"{name}{_HISTORY}" in tables)
+    return sorted(name for name in names if is_hub_name(name) and f"{name}{_HISTORY}" in tables)
 
 
 async def unknown_hub(account: StorageAccount, hub: str) -> HubNotFoundError:

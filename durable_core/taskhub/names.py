@@ -100,6 +100,11 @@ class HubNames:
         return f"{self._lower}-largemessages"
 
 
+def is_hub_name(name: str) -> bool:
+    """The name follows the rules of ``HubNames``."""
+    return _HUB.fullmatch(name) is not None
+
+
 def default_hub_name(environ: Mapping[str, str]) -> str:
     """Hub of an app that configures none: its site name made fit, else ``TestHubName`` (task-hub 1.5).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import replace
 from random import Random
@@ -23,6 +24,8 @@ from durable_core.text_client import TextClient
 from durable_core.worker.functions import Functions
 
 T = TypeVar("T")
+
+_REFERENCE = re.compile(r"%([^%]+)%")
 
 Work = Callable[[TextClient], Coroutine[Any, Any, T]]
 
@@ -122,12 +125,24 @@ class ReachableHubs:
         return VisitingClient(self._runtime, self._others, settings, names)
 
     def at(self, task_hub: str | None, connection: str | None) -> HubClient:
-        """The same for durable clients, in the order of their arguments.
+        """The same for durable clients, in the order of their arguments; both may be ``%NAME%`` of an app setting.
 
         Raises:
             ValueError: as ``client``.
+            ConfigurationError: a setting is not there.
         """
-        return self.client(connection, task_hub)
+        return self.client(self._setting(connection), self._setting(task_hub))
+
+    def _setting(self, text: str | None) -> str | None:
+        reference = None if text is None else _REFERENCE.fullmatch(text)
+        if reference is None:
+            return text
+        value = self._environ.get(reference[1])
+        if not value:
+            raise ConfigurationError(
+                f"A durable client was asked for with {text}, but the app setting {reference[1]} is not set."
+            )
+        return value
 
     def entity_names(self) -> Collection[str] | None:
         return list(self._functions.entities)

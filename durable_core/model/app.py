@@ -23,7 +23,7 @@ from durable_core.model.activities import build_activity
 from durable_core.model.client_input import inject_client
 from durable_core.model.dialect import OWN, Dialect
 from durable_core.model.entities import build_entity
-from durable_core.model.hosting import errors_shown, with_added_functions
+from durable_core.model.hosting import errors_shown, in_functions_worker, with_added_functions
 from durable_core.model.http_activity import http_activity
 from durable_core.model.http_calls import HTTP_ACTIVITY
 from durable_core.model.naming import Substitute, durable_name, itself
@@ -50,17 +50,18 @@ class DurableFunctionBuilder(FunctionBuilder):
         return self._function.get_user_function()(*args, **kwargs)
 
     def build(self, auth_level: func.AuthLevel | None = None) -> Function:
+        # An auth level comes from an app object; DFApp builds its native functions only.
         if auth_level is not None and is_durable(self) and self._refuses_foreign_apps():
             raise TypeError(
                 f"Durable function '{self._function.get_function_name()}' was registered in a plain func.FunctionApp; "
-                "make the app a durable_core.DFApp, which can run it."
+                "make the app a DFApp, which can run it."
             )
         return super().build(auth_level)
 
     def _refuses_foreign_apps(self) -> bool:
         trigger = self._function.get_trigger()
         assert isinstance(trigger, DURABLE_TRIGGERS)
-        return trigger.dialect.refuses_foreign_apps
+        return trigger.dialect.refuses_foreign_apps or in_functions_worker()
 
 
 def is_durable(builder: FunctionBuilder) -> bool:

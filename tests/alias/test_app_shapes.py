@@ -85,3 +85,28 @@ def test_tasks_are_scheduled_in_the_order_in_which_they_are_yielded_and_encoded_
     (end,) = run.take_decisions()
     assert isinstance(end, Complete)
     assert end.result == '["1","2"]'
+
+
+@pytest.mark.parametrize("shape", ["FunctionApp", "Blueprint in FunctionApp"])
+def test_a_function_app_is_refused_inside_the_real_worker_which_could_not_run_it(
+    shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = app_of(SHAPES[shape])
+    assert len(app.get_functions()) == 4
+    monkeypatch.setattr("durable_core.model.app.in_functions_worker", lambda: True)
+    with pytest.raises(TypeError, match=r"'chain' was registered in a plain func\.FunctionApp; make the app a DFApp"):
+        app.get_functions()
+
+
+def test_a_function_keeps_the_rules_of_the_blueprint_that_made_it() -> None:
+    """A blueprint of one name in an app of the other."""
+    own = app_of(
+        HEAD
+        + "import durable_core\nbp = df.Blueprint()\n"
+        + BODY.format(bp="bp")
+        + "app = durable_core.DFApp()\napp.register_functions(bp)\n"
+    )
+    run = OrchestrationRun(own.durable_functions().orchestrators["chain"])
+    start = ExecutionStarted(timestamp=1, instance=OrchestrationInstance("i", "e"), name="chain")
+    run.feed([start], replaying=False)
+    assert [getattr(item, "input", None) for item in run.take_decisions()] == ['["\\"b\\""]']

@@ -21,8 +21,11 @@ from durable_core.host.cors import Cors, read_cors
 from durable_core.host.indexing import Index, index_functions
 from durable_core.host.invocation import Invoker
 from durable_core.host.keys import HostKeys, KeyRing, KeyStore, host_id
+from durable_core.host.listeners import Listeners
 from durable_core.host.loader import app_functions, load_app
 from durable_core.host.options import DurableOptions, durable_options
+from durable_core.host.queue_options import queue_options
+from durable_core.host.queue_storage import QueueAccounts, QueueOutputs
 from durable_core.host.runtime import WorkerRuntime
 from durable_core.host.server import WEBHOOKS, HostServer, largest_body, request_factory
 from durable_core.host.settings import (
@@ -96,7 +99,7 @@ class AppHost:
         self._azurite: azurite.Azurite | None = None
         self._runtime: WorkerRuntime | None = None
         self._runner: web.ServerRunner | None = None
-        self._timers: list[asyncio.Task[None]] = []
+        self._listeners: Listeners | None = None
         self._invoker: Invoker | None = None
         self._keys: KeyRing | None = None
         self._key_account: StorageAccount | None = None
@@ -122,8 +125,11 @@ class AppHost:
         self._prepare_environment(root, port)
         native, durable = app_functions(load_app(root))
         index = index_functions(native, lenient=self._arguments.lenient)
-        self._invoker = Invoker(str(root))
+        queues, accounts = queue_options(host), QueueAccounts(os.environ)
+        outputs = QueueOutputs(accounts, is_base64=queues.is_base64)
+        self._invoker = Invoker(str(root), options.worker.activity_limit, outputs.send)
         timers = timer_functions(list(index.functions), self._invoker, root)
+        self._listeners = Listeners(index.functions, timers, self._invoker, accounts, queues)
         self._runtime = WorkerRuntime(durable, options, connection, asyncio.get_running_loop())
         prefix = route_prefix(host)
         # The port may be the system's choice; links take scheme and host from the request that asks for them.
@@ -154,7 +160,7 @@ class AppHost:
         if self._keys is not None:
             self._first_keys = asyncio.create_task(self._keys.warm_up())
         self._runtime.start()
-        self._timers = [asyncio.create_task(timer.run_forever(), name=timer.function.name) for timer in timers]
+        self._listeners.start()
 
     def _access(self, address: str, cors: Cors, options: DurableOptions, connection: ConnectionSettings) -> Access:
         """Open on a loopback address, closed on any other, unless the command line says otherwise."""
@@ -249,8 +255,8 @@ class AppHost:
         """Stop listening, let invocations end, drain the worker, end the emulator."""
         if self._runtime is not None:
             self._runtime.drain()
-        for timer in self._timers:
-            timer.cancel()
+        if self._listeners is not None:
+            self._listeners.stop()
         if self._runner is not None:
             for site in list(self._runner.sites):
                 await site.stop()
@@ -259,6 +265,8 @@ class AppHost:
             while self._invoker.running and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             self._invoker.close()
+        if self._listeners is not None:
+            await self._listeners.close(0)
         if self._runtime is not None:
             await self._runtime.stop()
         set_client_provider(None)

@@ -44,11 +44,14 @@ def list_functions(functions: Sequence[IndexedFunction], durable: Functions, bas
             methods = ",".join(sorted(function.route.methods)) or "*"
             path = "/".join(part for part in (prefix, function.route.template) if part)
             lines += [f"\t{function.name}: [{methods}] {base}/{path}", ""]
-    lines += [
-        f"\t{function.name}: timerTrigger ({function.properties.get('schedule')})\n"
-        for function in functions
-        if function.trigger == "timerTrigger"
-    ]
+    lines += [f"\t{function.name}: {_listens(function)}\n" for function in functions if function.route is None]
     lines += [f"\t{name}: orchestrationTrigger\n" for name in sorted(durable.orchestrators)]
     lines += [f"\t{name}: activityTrigger\n" for name in sorted(durable.activities) if "::" not in name]
+    lines += [f"\t{name}: entityTrigger\n" for name in sorted(durable.entities)]
     return "\n".join(lines)
+
+
+def _listens(function: IndexedFunction) -> str:
+    """The trigger, and what it listens to."""
+    source = function.queue.queue if function.queue is not None else function.properties.get("schedule")
+    return f"{function.trigger} ({source})"

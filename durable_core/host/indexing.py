@@ -4,21 +4,42 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import azure.functions as func
 from azure.functions.decorators.function_app import Function
+from azure.functions.queue import QueueMessageOutConverter
 
 from durable_core.errors import ConfigurationError
 from durable_core.host.routing import FunctionRoute, RouteError, conflicts, parse_route
+from durable_core.host.values import resolved
+from durable_core.storage.settings import resolve_connection
 
 _NAME = re.compile(r"[a-z][a-z0-9_\-]{0,127}", re.IGNORECASE)
 _BINDING = re.compile(r"[a-zA-Z][a-zA-Z0-9]{0,127}|\$return")
+_QUEUE_NAME = re.compile(r"(?=.{3,63}$)[a-z0-9]+(-[a-z0-9]+)*")
 _DURABLE_BINDINGS = frozenset({"orchestrationTrigger", "activityTrigger", "entityTrigger", "durableClient"})
+_RUN_HERE = frozenset({"httpTrigger", "http", "timerTrigger", "queueTrigger", "queue"})
+
+
+@dataclass(frozen=True, slots=True)
+class QueueBinding:
+    """A queue that a function reads or writes.
+
+    Attributes:
+        name: of the parameter, or ``$return``.
+        queue: its name in storage, ``%NAME%`` replaced.
+        connection: name of the setting that holds the storage connection; empty for ``AzureWebJobsStorage``.
+    """
+
+    name: str
+    queue: str
+    connection: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,12 +47,14 @@ class IndexedFunction:
     """A function that this host can run.
 
     Attributes:
-        trigger: ``httpTrigger`` or ``timerTrigger``.
+        trigger: ``httpTrigger``, ``timerTrigger`` or ``queueTrigger``.
         binding: the trigger's parameter name.
         takes_context: the function has a ``context`` parameter.
         has_return: an output binding takes the return value.
         retry: settings of the ``retry`` decorator, None without one.
         auth_level: of an HTTP function: ``anonymous``, ``function`` or ``admin``.
+        queue: what a queue function listens to.
+        outputs: queues that the function writes to.
     """
 
     name: str
@@ -45,6 +68,8 @@ class IndexedFunction:
     route: FunctionRoute | None = None
     retry: dict[str, Any] | None = None
     auth_level: str = "function"
+    queue: QueueBinding | None = None
+    outputs: tuple[QueueBinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +79,13 @@ class Index:
     """Why a function was left out (``--lenient``)."""
 
 
-def index_functions(functions: Sequence[Function], *, lenient: bool = False) -> Index:
+def index_functions(
+    functions: Sequence[Function], *, lenient: bool = False, environ: Mapping[str, str] = os.environ
+) -> Index:
     """Check all functions and prepare them.
 
     Args:
+        environ: app settings, which queue bindings refer to.
         lenient: leave functions with unsupported bindings out instead of refusing the app.
 
     Raises:
@@ -81,8 +109,8 @@ def index_functions(functions: Sequence[Function], *, lenient: bool = False) -> 
             errors.extend(f"function '{name}': {problem}" for problem in problems)
             continue
         try:
-            indexed.append(_indexed(name, function))
-        except RouteError as error:
+            indexed.append(_indexed(name, function, environ))
+        except (RouteError, ConfigurationError) as error:
             errors.append(str(error))
     indexed.sort(key=lambda item: item.name.lower())
     errors.extend(conflicts([item.route for item in indexed if item.route is not None]))
@@ -100,7 +128,7 @@ def _unsupported(function: Function) -> str | None:
                 f"decorators "
                 "from the app's durable_core.DFApp or Blueprint"
             )
-        if kind not in ("httpTrigger", "http", "timerTrigger"):
+        if kind not in _RUN_HERE:
             return (
                 f"the binding type '{kind}' is not supported by this host; only the real Functions host with an "
                 f"extension "
@@ -144,21 +172,54 @@ def _annotation_problems(function: Function, user: Callable[..., Any]) -> list[s
     accepted: dict[str, tuple[type, ...]] = {
         "httpTrigger": (func.HttpRequest,),
         "timerTrigger": (func.TimerRequest, str),
+        "queueTrigger": (func.QueueMessage,),
     }
-    returns = False
+    returns: str | None = None
     for binding in function.get_bindings():
-        returns = returns or binding.name == "$return"
+        if binding.name == "$return":
+            returns = str(binding.type)
         hint = hints.get(binding.name)
+        if str(binding.type) == "queue" and binding.name != "$return" and not _is_queue_output(hint):
+            problems.append(
+                f"output parameter '{binding.name}' must be annotated func.Out[str], func.Out[bytes], "
+                f"func.Out[func.QueueMessage] or func.Out[typing.List[...]] of them, not {hint!r}"
+            )
         if binding.type in accepted and hint is not None and hint not in accepted[str(binding.type)]:
             wanted = " or ".join(kind.__name__ for kind in accepted[str(binding.type)])
             problems.append(f"parameter '{binding.name}' must be annotated {wanted}, not {hint!r}")
     answer = hints.get("return")
-    if returns and "return" in hints and answer not in (func.HttpResponse, str):
+    if returns == "queue" and "return" in hints and not _is_queue_value(answer):
+        problems.append(f"its return annotation must be what a queue message can be made of, not {answer!r}")
+    elif returns == "http" and "return" in hints and answer not in (func.HttpResponse, str):
         problems.append(f"its return annotation must be HttpResponse or str, not {answer!r}")
     return problems
 
 
-def _indexed(name: str, function: Function) -> IndexedFunction:
+def _is_queue_output(hint: Any) -> bool:
+    return typing.get_origin(hint) is func.Out and _is_queue_value(typing.get_args(hint)[0])
+
+
+def _is_queue_value(hint: Any) -> bool:
+    return bool(QueueMessageOutConverter.check_output_type_annotation(hint))
+
+
+def _queue(name: str, binding: Any, environ: Mapping[str, str]) -> QueueBinding:
+    properties = binding.get_dict_repr()
+    queue = resolved(str(properties.get("queueName") or ""), environ, f"function '{name}': the queue name")
+    connection = resolved(str(properties.get("connection") or ""), environ, f"function '{name}': the connection")
+    if not _QUEUE_NAME.fullmatch(queue):
+        raise ConfigurationError(
+            f"function '{name}': '{queue}' is no queue name; 3 to 63 lower-case letters, digits and single hyphens "
+            "between them are allowed"
+        )
+    try:
+        resolve_connection(connection or "Storage", environ)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"function '{name}', queue '{queue}': {error}") from error
+    return QueueBinding(str(binding.name), queue, connection)
+
+
+def _indexed(name: str, function: Function, environ: Mapping[str, str]) -> IndexedFunction:
     trigger = function.get_trigger()
     assert trigger is not None
     properties = trigger.get_dict_repr()
@@ -180,6 +241,8 @@ def _indexed(name: str, function: Function) -> IndexedFunction:
         route,
         function.get_settings_dict("retry_policy"),
         _auth_level(properties),
+        _queue(name, trigger, environ) if kind == "queueTrigger" else None,
+        tuple(_queue(name, binding, environ) for binding in function.get_bindings() if str(binding.type) == "queue"),
     )
 
 

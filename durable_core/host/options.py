@@ -71,6 +71,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         control_queue_batch_size=min(integer(provider, "controlQueueBatchSize", 32, 1), 32),
         control_queue_buffer=integer(provider, "controlQueueBufferThreshold", 256, 1, 1000),
         max_polling_interval=seconds(provider, "maxQueuePollingInterval", 30.0),
+        activity_limit=function_timeout(host, environ),
         store_inputs=boolean(durable, "storeInputsInOrchestrationHistory", False),
         activity_grace=seconds(durable, "gracefulShutdownTimeout", defaults.activity_grace),
         default_version=default_version,
@@ -99,6 +100,22 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         _management(provider),
         boolean(section(durable, "httpSettings"), "useForwardedHost", False),
     )
+
+
+def function_timeout(host: Mapping[str, Any], environ: Mapping[str, str]) -> float | None:
+    """Seconds that a function, activities included, may run; None for no limit (functions-host 5).
+
+    Without the setting 5 minutes on the Consumption plan and 30 minutes elsewhere, as in the Functions host.
+
+    Raises:
+        ConfigurationError: it is no time span.
+    """
+    value = option(host, "functionTimeout")
+    if value is None:
+        return 300.0 if environ.get("WEBSITE_SKU", "").lower() == "dynamic" else 1800.0
+    if str(value).strip() in ("-1", "-00:00:00.0010000"):
+        return None
+    return seconds(host, "functionTimeout", 0.0)
 
 
 def _management(provider: Mapping[str, Any]) -> PartitionManagement:

@@ -86,14 +86,28 @@ def boolean(document: Mapping[str, Any], name: str, default: bool) -> bool:
     raise ConfigurationError(f"host.json: {name} must be true or false, not {value!r}.")
 
 
-def seconds(document: Mapping[str, Any], name: str, default: float) -> float:
+def seconds(
+    document: Mapping[str, Any], name: str, default: float, *, least: float | None = None, most: float | None = None
+) -> float:
+    """A time span in seconds.
+
+    Args:
+        least, most: what is allowed; without ``least`` anything above 0.
+
+    Raises:
+        ConfigurationError: it is no time span, or not allowed.
+    """
     value = option(document, name)
     if value is None:
         return default
-    seconds = parse_time_span(str(value))
-    if seconds is None or seconds <= 0:
-        raise ConfigurationError(f"host.json: {name} must be a positive time span like 00:00:30, not {value!r}.")
-    return seconds
+    found = parse_time_span(str(value))
+    too_short = found is None or (found <= 0 if least is None else found < least)
+    if found is None or too_short or (most is not None and found > most):
+        limits = f" of {least or 0:g} to {most:g} seconds" if most is not None else ""
+        raise ConfigurationError(
+            f"host.json: {name} must be a positive time span like 00:00:30{limits}, not {value!r}."
+        )
+    return found
 
 
 def parse_time_span(text: str) -> float | None:

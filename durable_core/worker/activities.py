@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from random import Random
 from typing import Any, Protocol, TypeVar
 
@@ -17,12 +18,13 @@ from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.attempts import cut_off
 from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
+from durable_core.worker.function_timeout import FunctionTimeoutError
 from durable_core.worker.functions import Activity, ActivityCall, Functions, unknown_function
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
 from durable_core.worker.polling import PollingInterval
 from durable_core.worker.set_aside import SetAside
 from durable_core.worker.settings import WorkerSettings
-from durable_core.worker.user_code import UserCode, contained
+from durable_core.worker.user_code import EndlessCodeError, UserCode, contained
 
 logger = logging.getLogger("durable_core.worker")
 
@@ -236,10 +238,7 @@ class ActivityWorker:
             return self._unknown(event)
         call = ActivityCall(activity.name, work.target.instance_id, work.target.execution_id or "", event.event_id)
         try:
-            if activity.is_async:
-                text = await _guarded(self._user_code.wait(activity.body, call, event.input))  # type: ignore[arg-type]
-            else:
-                text = await self._user_code.call(activity.body, call, event.input)  # type: ignore[arg-type]
+            text = await self._run_body(activity, call, event.input)
         except asyncio.CancelledError:
             raise
         except BaseException as error:  # whatever the user's code raises, SystemExit included, fails the activity
@@ -252,6 +251,21 @@ class ActivityWorker:
                 timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason, details=details
             )
         return TaskCompleted(timestamp=self._hub.now(), task_scheduled_id=event.event_id, result=text)
+
+    async def _run_body(self, activity: Activity, call: ActivityCall, input: str | None) -> str | None:
+        limit = self._settings.activity_limit
+        body: Any = partial(activity.body, call, input)
+        try:
+            text: str | None
+            if activity.is_async:
+                text = await _guarded(self._user_code.wait(body), limit)
+            elif limit is None:
+                text = await self._user_code.call(body)
+            else:
+                text = await self._user_code.call_within(limit, body, interrupt=False)
+            return text
+        except EndlessCodeError as error:
+            raise FunctionTimeoutError("activity function", activity.name, limit or 0) from error
 
     def _unknown(self, event: TaskScheduled) -> HistoryEvent:
         reason = unknown_function("activity", event.name or "", self._functions.activities)
@@ -302,18 +316,22 @@ class _CancelledItselfError(Exception):
     """The code of an activity ended with a cancellation that did not come from here."""
 
 
-async def _guarded(work: Coroutine[Any, Any, T]) -> T:
+async def _guarded(work: Coroutine[Any, Any, T], limit: float | None = None) -> T:
     """The result of ``work``, whose own cancellation is told from one of the caller.
 
     Raises:
+        EndlessCodeError: it did not end within ``limit`` seconds, and was cancelled.
         _CancelledItselfError: the code was cancelled by something else than this worker.
     """
     task = asyncio.ensure_future(contained(work))
     try:
-        await asyncio.wait([task])
+        ended, _ = await asyncio.wait([task], timeout=limit)
     except asyncio.CancelledError:
         task.cancel()
         raise
+    if not ended:
+        task.cancel()
+        raise EndlessCodeError(f"no end within {limit:g} s")
     if task.cancelled():
         raise _CancelledItselfError("the activity was cancelled by its own code")
     return task.result().value()

@@ -38,6 +38,7 @@ class WorkerSettings:
         max_attempts: receives after which an instance fails whose orchestrator did not come to an end in time.
         max_cut_off: receives that ended with the death of their worker after which the instance or activity fails.
         episode_limit: seconds that an orchestrator may run without waiting for anything (``orchestratorTimeout``).
+        activity_limit: seconds that an activity may run (``functionTimeout``), None for no limit.
         store_inputs: keep activity inputs in history (``storeInputsInOrchestrationHistory``).
         default_version: version of children whose call names none (``defaultVersion``).
         versioning: which instances this worker takes (``versionMatchStrategy``, ``versionFailureStrategy``).
@@ -66,6 +67,7 @@ class WorkerSettings:
     max_attempts: int = 4
     max_cut_off: int = 3
     episode_limit: float = 60.0
+    activity_limit: float | None = None
     store_inputs: bool = False
     default_version: str = ""
     versioning: Versioning = field(default_factory=Versioning)

@@ -51,11 +51,14 @@ class UserCode(Protocol):
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         """Run a synchronous function and return its result."""
 
-    async def call_within(self, seconds: float, function: Callable[[], T]) -> T:
+    async def call_within(self, seconds: float, function: Callable[[], T], *, interrupt: bool = True) -> T:
         """Run a synchronous function and return its result.
 
+        Args:
+            interrupt: tell a function that takes too long to stop, else leave it behind in its thread.
+
         Raises:
-            EndlessCodeError: it did not return in time. It was told to stop; whether it does, nobody knows.
+            EndlessCodeError: it did not return in time. Whether it stops when told so, nobody knows.
         """
 
     async def wait(self, start: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -76,17 +79,17 @@ class ThreadedUserCode:
     def __init__(self, threads: int, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._threads = UserThreads(threads)
         self._loop = loop
-        self._limits: dict[Call, float] = {}
-        """Calls under way that must end, and within how many seconds."""
+        self._limits: dict[Call, tuple[float, bool]] = {}
+        """Calls under way that must end: within how many seconds, and whether they are interrupted then."""
         self._watch: asyncio.TimerHandle | None = None
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         result: T = await self._threads.submit(partial(function, *args)).future
         return result
 
-    async def call_within(self, seconds: float, function: Callable[[], T]) -> T:
+    async def call_within(self, seconds: float, function: Callable[[], T], *, interrupt: bool = True) -> T:
         call = self._threads.submit(function)
-        self._limits[call] = seconds
+        self._limits[call] = seconds, interrupt
         self._watch_within(seconds)
         try:
             result: T = await call.future
@@ -105,13 +108,13 @@ class ThreadedUserCode:
 
     def _stop_endless(self) -> None:
         self._watch = None
-        for call, seconds in list(self._limits.items()):
+        for call, (seconds, interrupt) in list(self._limits.items()):
             left = seconds
             if call.began is not None and not _is_debugged():  # else it waits for a thread, or somebody looks at it
                 left = call.began + seconds - time.monotonic()
             if left > 0:
                 self._watch_within(left)
-            elif self._threads.stop(call) and not call.future.done():
+            elif self._threads.stop(call, interrupt=interrupt) and not call.future.done():
                 call.future.set_exception(EndlessCodeError(f"no end within {seconds:g} s"))
 
     async def wait(self, start: Callable[..., Awaitable[T]], *args: Any) -> T:
@@ -137,7 +140,7 @@ class InlineUserCode:
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         return contextvars.copy_context().run(function, *args)
 
-    async def call_within(self, seconds: float, function: Callable[[], T]) -> T:
+    async def call_within(self, seconds: float, function: Callable[[], T], *, interrupt: bool = True) -> T:
         return await self.call(function)
 
     async def wait(self, start: Callable[..., Awaitable[T]], *args: Any) -> T:

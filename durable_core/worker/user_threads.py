@@ -101,15 +101,19 @@ class UserThreads:
             self._timer = loop.call_later(_LONG, self._look, loop)
         return call
 
-    def stop(self, call: Call) -> bool:
-        """Interrupt a running call as soon as it executes Python code; its thread is given up, another may take its
-        place. False if it does not run."""
+    def stop(self, call: Call, *, interrupt: bool = True) -> bool:
+        """Give up a running call and its thread, whose place another may take. False if it does not run.
+
+        Args:
+            interrupt: let it end as soon as it executes Python code, else leave it to itself.
+        """
         with self._lock:
             if call.thread is None or call.is_lost:
                 return False
             call.is_lost = True
             self._threads -= 1
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(call.thread), ctypes.py_object(StoppedError))
+            if interrupt:
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(call.thread), ctypes.py_object(StoppedError))
             if self._waiting:
                 self._start_one()
         return True

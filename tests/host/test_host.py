@@ -126,8 +126,8 @@ def test_http_functions_answer_like_the_functions_host(tmp_path: Path) -> None:
         ),
         ("@app.route(route='a')\ndef a(req: func.HttpRequest, more: str) -> str: ...", ["'a'", "more"]),
         (
-            "@app.queue_trigger(arg_name='m', queue_name='q', connection='c')\ndef q(m: func.QueueMessage): ...",
-            ["function 'q'", "queueTrigger", "extension bundle"],
+            "@app.blob_trigger(arg_name='m', path='q', connection='c')\ndef q(m: func.InputStream): ...",
+            ["function 'q'", "blobTrigger", "extension bundle"],
         ),
         ("@app.schedule(schedule='often', arg_name='t')\ndef t(t: func.TimerRequest): ...", ["'t'", "'often'"]),
         (
@@ -249,8 +249,8 @@ def test_timers_fire_do_not_overlap_and_run_at_start_up(tmp_path: Path) -> None:
 
 def test_lenient_leaves_unsupported_functions_out(tmp_path: Path) -> None:
     source = """
-    @app.queue_trigger(arg_name="m", queue_name="q", connection="c")
-    def q(m: func.QueueMessage): ...
+    @app.blob_trigger(arg_name="m", path="q", connection="c")
+    def q(m: func.InputStream): ...
 
     @app.route(route="fine")
     def fine(req: func.HttpRequest) -> str:
@@ -340,3 +340,39 @@ def test_activities_may_be_async_and_take_a_context_and_values_that_json_lacks_a
                 assert text in failed.json()["output"]
     finally:
         assert host.stop() == 0
+
+
+QUEUES = """
+@app.queue_trigger(arg_name="msg", queue_name="%INCOMING%", connection="AzureWebJobsStorage")
+@app.durable_client_input(client_name="client")
+async def starter(msg: func.QueueMessage, client: df.DurableOrchestrationClient) -> None:
+    await client.start_new("greet", instance_id=msg.get_json()["id"], client_input=msg.get_json()["name"])
+
+@app.orchestration_trigger(context_name="context")
+def greet(context: df.DurableOrchestrationContext):
+    return (yield context.call_activity("hello", context.get_input()))
+
+@app.activity_trigger(input_name="name")
+def hello(name: str) -> str:
+    return f"Hello {name}!"
+
+@app.route(route="enqueue/{id}")
+@app.queue_output(arg_name="out", queue_name="incoming", connection="")
+def enqueue(req: func.HttpRequest, out: func.Out[str]) -> str:
+    import json
+    out.set(json.dumps({"id": req.route_params["id"], "name": "queue"}))
+    return "queued"
+"""
+
+
+@pytest.mark.azurite
+def test_a_queue_output_feeds_a_queue_triggered_starter(tmp_path: Path, azurite: Azurite) -> None:
+    host_json = {"version": "2.0", "extensions": {"durableTask": {"hubName": "QueueHub"}}}
+    host = start_host(azurite.connection_string, write_app(tmp_path, QUEUES, host_json), INCOMING="incoming")
+    try:
+        assert host.ask("GET", "/api/enqueue/one").body == b"queued"
+        status = host.until("/runtime/webhooks/durabletask/instances/one", 200)
+        assert status.json()["output"] == "Hello queue!"
+    finally:
+        assert host.stop() == 0
+    assert "\tstarter: queueTrigger (incoming)\n" in "".join(host.output)

@@ -44,15 +44,22 @@ def start(
     allow_host: Annotated[
         list[str] | None, typer.Option(help="Another name of a host that listens on a loopback address; repeatable.")
     ] = None,
+    reload: Annotated[bool, typer.Option(help="Load the app again when a *.py file or host.json changes.")] = True,
 ) -> None:
-    """Run an app: HTTP and timer functions, orchestrations and activities."""
+    """Run an app: HTTP, timer and queue functions, orchestrations, activities and entities."""
     from durable_core.host.app_host import HostArguments, run_host
+    from durable_core.host.reload import RELOAD, Restart
 
+    restart = Restart() if reload else None
+    if restart is not None and restart.is_reload:
+        port = restart.port
     arguments = HostArguments(script_root, port, host, lenient, azurite, auth, allow_host or ())
     try:
-        code = asyncio.run(run_host(arguments))
+        code = asyncio.run(run_host(arguments, restart))
     except KeyboardInterrupt:
         code = 130
+    if restart is not None and code == RELOAD:
+        restart.now()
     raise typer.Exit(code)
 
 

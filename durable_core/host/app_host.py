@@ -7,6 +7,7 @@ import errno
 import logging
 import os
 import signal
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from durable_core.host.loader import app_functions, load_app
 from durable_core.host.options import DurableOptions, durable_options
 from durable_core.host.queue_options import queue_options
 from durable_core.host.queue_storage import QueueAccounts, QueueOutputs
+from durable_core.host.reload import GRACE, RELOAD, Restart, snapshot, wait_for_change
 from durable_core.host.runtime import WorkerRuntime
 from durable_core.host.server import WEBHOOKS, HostServer, largest_body, request_factory
 from durable_core.host.settings import (
@@ -76,19 +78,34 @@ class HostArguments:
     allowed_hosts: Sequence[str] = ()
 
 
-async def run_host(arguments: HostArguments) -> int:
-    """Serve an app until Ctrl+C; returns the exit code.
+async def run_host(arguments: HostArguments, restart: Restart | None = None) -> int:
+    """Serve an app until Ctrl+C; returns the exit code, or ``RELOAD`` when its code has changed.
+
+    Args:
+        restart: None does not look for changes.
 
     Raises:
-        ConfigurationError: the app or its settings cannot be used.
+        ConfigurationError: the app or its settings cannot be used. After a reload this is shown instead, and the next
+            change awaited.
     """
     host = AppHost(arguments)
-    await host.start()
-    collect_rarely()
+    if restart is None:
+        await host.start()
+        return await host.serve_until(None)
+    root = arguments.root.resolve()
+    before = await asyncio.to_thread(snapshot, root)
+    change = asyncio.create_task(wait_for_change(root, before), name="reload")
     try:
-        return await host.serve()
-    finally:
-        await host.stop()
+        await host.start()
+    except ConfigurationError as error:
+        if not restart.is_reload:
+            raise
+        print(f"durable: {error}\nThe app is loaded again when it has changed.", file=sys.stderr, flush=True)
+        await host.stop(0)
+        await change
+        return RELOAD
+    restart.port = host.port
+    return await host.serve_until(change)
 
 
 class AppHost:
@@ -104,6 +121,7 @@ class AppHost:
         self._keys: KeyRing | None = None
         self._key_account: StorageAccount | None = None
         self._first_keys: asyncio.Task[None] | None = None
+        self._is_stopped = False
         self.port = 0
 
     async def start(self) -> None:
@@ -229,8 +247,24 @@ class AppHost:
         for reason in index.skipped:
             logger.warning("Left out: %s", reason)
 
-    async def serve(self) -> int:
-        """Wait for Ctrl+C or SIGTERM, then let running invocations end; a second one stops at once."""
+    async def serve_until(self, change: asyncio.Task[Path] | None) -> int:
+        """Serve until Ctrl+C, SIGTERM or a change, then stop; returns the exit code, or ``RELOAD`` after a change."""
+        stopping = self._await_signals()
+        collect_rarely()
+        signals = asyncio.create_task(stopping.wait())
+        reason = {signals} if change is None else {signals, change}
+        try:
+            await asyncio.wait(reason, return_when=asyncio.FIRST_COMPLETED)
+            if change is not None and change.done() and not stopping.is_set():
+                print(f"{change.result()} has changed, the app is loaded again …", flush=True)
+                await self.stop(GRACE)
+                return 0 if stopping.is_set() else RELOAD
+        finally:
+            await self.stop()
+        return 0
+
+    def _await_signals(self) -> asyncio.Event:
+        """Set by Ctrl+C or SIGTERM; a second one ends the process at once."""
         stopping = asyncio.Event()
         loop = asyncio.get_running_loop()
 
@@ -248,20 +282,26 @@ class AppHost:
                 loop.add_signal_handler(number, on_signal)
             except NotImplementedError:  # Windows: the default handlers raise KeyboardInterrupt
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_signal))
-        await stopping.wait()
-        return 0
+        return stopping
 
-    async def stop(self) -> None:
-        """Stop listening, let invocations end, drain the worker, end the emulator."""
+    async def stop(self, grace: float = STOP_GRACE) -> None:
+        """Stop listening, let invocations end, drain the worker, end the emulator.
+
+        Args:
+            grace: seconds that invocations get, and activities too if it is shorter than theirs.
+        """
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         if self._runtime is not None:
-            self._runtime.drain()
+            self._runtime.drain(grace if grace < STOP_GRACE else None)
         if self._listeners is not None:
             self._listeners.stop()
         if self._runner is not None:
             for site in list(self._runner.sites):
                 await site.stop()
         if self._invoker is not None:
-            deadline = asyncio.get_running_loop().time() + STOP_GRACE
+            deadline = asyncio.get_running_loop().time() + grace
             while self._invoker.running and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
             self._invoker.close()

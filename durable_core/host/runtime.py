@@ -62,6 +62,7 @@ class WorkerRuntime:
         self._user_loop = user_loop
         self._app_name = environ.get("WEBSITE_SITE_NAME", "") if options.use_app_lease else None
         self._ends_with_parent = ends_with_parent
+        self._grace: float | None = None
         self.is_orphaned = False
         """The process that started this one is gone, and the worker has ended for that."""
         self._thread: threading.Thread | None = None
@@ -91,9 +92,14 @@ class WorkerRuntime:
         self._thread = threading.Thread(target=self._run, name="durable-worker", daemon=True)
         self._thread.start()
 
-    def drain(self) -> None:
+    def drain(self, grace: float | None = None) -> None:
         """Let other workers have the partitions, at once. Activities go on for their grace time, the client until
-        ``stop``."""
+        ``stop``.
+
+        Args:
+            grace: seconds that activities get instead of ``gracefulShutdownTimeout``.
+        """
+        self._grace = grace if self._grace is None else self._grace
         if self._loop is not None and self._draining is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._draining.set)
 
@@ -159,7 +165,7 @@ class WorkerRuntime:
                 self._ready.set_result(None)
                 logger.info("Task hub '%s': worker %s is running.", self.task_hub, identity.id)
                 await self._draining.wait()
-                await worker.stop()
+                await worker.stop(self._grace)
                 await self._stopping.wait()
         finally:
             identity.close()

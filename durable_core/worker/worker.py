@@ -131,8 +131,11 @@ class TaskHubWorker:
             self._spawn(self._ownership.run(self), "partition ownership"),
         ]
 
-    async def stop(self) -> None:
+    async def stop(self, grace: float | None = None) -> None:
         """Let the partitions go at once, running activities when they have ended, then end.
+
+        Args:
+            grace: seconds that activities get instead of ``activity_grace``.
 
         Nothing new is taken. Episodes in flight get a moment; activities go on for ``activity_grace`` while their
         messages stay leased, and their results travel by queue. What has not ended then becomes visible.
@@ -147,7 +150,7 @@ class TaskHubWorker:
             logger.warning("The partitions were not released and pass on when their leases end: %r", error)
         if self._activity_loop is not None:
             await _finish(self._activity_loop)
-        await self.activities.drain(self._settings.activity_grace)
+        await self.activities.drain(self._settings.activity_grace if grace is None else grace)
         for loop in self._loops:
             await _cancel(loop)
         self._user_code.close()

@@ -11,11 +11,17 @@ from durable_core.core.history import LIVE, OrchestrationStatus
 from durable_core.core.ticks import PER_SECOND
 from durable_core.core.versioning import VersionFailure, Versioning, VersionMatch
 from durable_core.errors import ConfigurationError
+from durable_core.host.option_table import remarks
 from durable_core.host.settings import option, section
 from durable_core.host.values import boolean, choice, integer, seconds, text
 from durable_core.taskhub.hub import PartitionManagement
 from durable_core.taskhub.names import HubNames, default_hub_name
 from durable_core.worker.settings import WorkerSettings
+
+_REPLACEABLE = {
+    "NonRunningStates": frozenset(OrchestrationStatus) - LIVE,
+    "AnyState": frozenset(OrchestrationStatus),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,8 @@ class DurableOptions:
         connection: name of the storage connection setting.
         replaceable: statuses whose instance a new start may replace.
         use_forwarded_host: a proxy stands before the host and tells which address it was asked for.
+        http_pause: seconds between polls of ``call_http`` when the answer names none.
+        remarks: lines about options without effect, for the log.
     """
 
     names: HubNames
@@ -36,6 +44,8 @@ class DurableOptions:
     default_version: str
     management: PartitionManagement = PartitionManagement.TABLE
     use_forwarded_host: bool = False
+    http_pause: float = 30.0
+    remarks: tuple[str, ...] = ()
 
 
 def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> DurableOptions:
@@ -52,6 +62,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
             f"Storage provider type ({kind}) was not found. Available storage providers: AzureStorage. "
             "(extensions.durableTask.storageProvider.type in host.json)"
         )
+    _refuse_what_would_go_wrong(provider)
     names = HubNames(_hub_name(durable, environ), integer(provider, "partitionCount", 4, 1, 16))
     defaults = WorkerSettings()
     default_version = str(option(durable, "defaultVersion") or "")
@@ -74,6 +85,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         activity_limit=function_timeout(host, environ),
         store_inputs=boolean(durable, "storeInputsInOrchestrationHistory", False),
         activity_grace=seconds(durable, "gracefulShutdownTimeout", defaults.activity_grace),
+        session_idle=float(integer(durable, "extendedSessionIdleTimeoutInSeconds", int(defaults.session_idle), 1)),
         default_version=default_version,
         versioning=Versioning(
             default_version,
@@ -82,24 +94,36 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
         ),
         episode_limit=seconds(durable, "orchestratorTimeout", defaults.episode_limit),
     )
-    overridable = str(option(durable, "overridableExistingInstanceStates") or "NonRunningStates")
-    if overridable.lower() not in ("nonrunningstates", "anystate"):
-        raise ConfigurationError(
-            "host.json: extensions.durableTask.overridableExistingInstanceStates must be NonRunningStates or "
-            "AnyState, not "
-            f"{overridable!r}."
-        )
-    any_state = overridable.lower() == "anystate"
+    replaceable = choice(durable, "overridableExistingInstanceStates", _REPLACEABLE, "NonRunningStates")
+    http = section(durable, "httpSettings")
     return DurableOptions(
         names,
         worker,
         str(option(provider, "connectionName") or option(provider, "connectionStringName") or "Storage"),
         boolean(durable, "useAppLease", True),
-        frozenset(OrchestrationStatus) if any_state else frozenset(OrchestrationStatus) - LIVE,
+        replaceable,
         default_version,
         _management(provider),
-        boolean(section(durable, "httpSettings"), "useForwardedHost", False),
+        boolean(http, "useForwardedHost", False),
+        integer(http, "defaultAsyncRequestSleepTimeMilliseconds", 30000, 1) / 1000,
+        tuple(remarks(durable)),
     )
+
+
+def _refuse_what_would_go_wrong(provider: Mapping[str, Any]) -> None:
+    """Settings under which other workers of the hub would read and write elsewhere."""
+    where = "host.json: extensions.durableTask.storageProvider."
+    for name in ("trackingStoreConnectionName", "trackingStoreConnectionStringName", "trackingStoreNamePrefix"):
+        if option(provider, name):
+            raise ConfigurationError(
+                f"{where}{name} is not supported: history and instances are kept beside the queues, under the hub's "
+                "name. Instances that are kept elsewhere would not be found."
+            )
+    encoding = str(option(provider, "queueClientMessageEncoding") or "UTF8")
+    if encoding.lower() != "utf8":
+        raise ConfigurationError(
+            f"{where}queueClientMessageEncoding must be UTF8, not {encoding!r}: messages are written as plain text."
+        )
 
 
 def function_timeout(host: Mapping[str, Any], environ: Mapping[str, str]) -> float | None:

@@ -17,6 +17,7 @@ from durable_core.host.functions_logging import BACKGROUND
 from durable_core.host.options import DurableOptions
 from durable_core.host.other_hubs import OtherHubs, ReachableHubs
 from durable_core.host.threaded_client import ThreadedClient
+from durable_core.model.http_calls import set_default_pause
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import ConnectionSettings
@@ -56,6 +57,9 @@ class WorkerRuntime:
         *,
         ends_with_parent: bool = False,
     ) -> None:
+        for remark in options.remarks:
+            logger.warning("%s", remark)
+        set_default_pause(options.http_pause)
         self._functions = functions
         self._options = options
         self._connection = connection

@@ -10,7 +10,7 @@ from typing import Any
 
 from durable_core.errors import ConfigurationError
 
-_OVERRIDE = "AzureFunctionsJobHost__"
+_OVERRIDE = "azurefunctionsjobhost__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +88,8 @@ def read_host_json(root: Path, environ: Mapping[str, str]) -> dict[str, Any]:
             f'{path}: the host.json file must have "version": "2.0", but it has {document.get("version")!r}.'
         )
     for name, value in environ.items():
-        if name.startswith(_OVERRIDE):
-            _override(document, name.removeprefix(_OVERRIDE).split("__"), value)
+        if name.lower().startswith(_OVERRIDE):
+            _override(document, name[len(_OVERRIDE) :].split("__"), value)
     return document
 
 

@@ -56,7 +56,6 @@ class Target:
 
         Raises:
             HubNotFoundError: there is no such hub.
-            ConfigurationError: it is divided otherwise than host.json says.
         """
         from random import Random
 
@@ -78,7 +77,11 @@ class Target:
 
     @asynccontextmanager
     async def reader(self) -> AsyncIterator[TextClient]:
-        """A client that only reads tables: no call is spent on how the hub is divided."""
+        """A client that sends no messages: no call is spent on how the hub is divided.
+
+        Raises:
+            HubNotFoundError: there is no such hub.
+        """
         from random import Random
 
         from durable_core.text_client import TextClient

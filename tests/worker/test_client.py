@@ -22,6 +22,7 @@ from durable_core.errors import (
     SerializationError,
 )
 from durable_core.orchestration_state import value_as
+from durable_core.storage.azurite import Azurite
 from durable_core.taskhub.names import HubNames
 from durable_core.testing.virtual_time import run
 from tests.worker import entities
@@ -277,6 +278,19 @@ def test_a_client_that_is_not_connected_says_so() -> None:
         assert await client.get_status("x") is None
 
     with_client(scenario)
+
+
+@pytest.mark.azurite
+async def test_a_script_reaches_a_hub_through_a_connection_string_or_a_setting(azurite: Azurite) -> None:
+    text = azurite.connection_string
+    async with df.TaskHubClient.from_connection_string(text, task_hub="Scripted", create=True) as client:
+        assert await client.start_new("hello5", "one", [1, "é"]) == "one"
+    environ = {"AzureWebJobsStorage": text}
+    client = await df.TaskHubClient.from_settings(task_hub="Scripted", environ=environ).connect()
+    state = await client.get_status("one")
+    assert state is not None and (state.runtime_status.name, state.input) == ("Pending", [1, "é"])
+    assert [found.instance_id async for found in client.instances()] == ["one"]
+    await client.close()
 
 
 def test_bad_settings_are_told_before_anything_is_opened() -> None:

@@ -29,7 +29,7 @@ from durable_core.host.queue_options import queue_options
 from durable_core.host.queue_storage import QueueAccounts, QueueOutputs
 from durable_core.host.reload import GRACE, RELOAD, Restart, snapshot, wait_for_change
 from durable_core.host.runtime import WorkerRuntime
-from durable_core.host.server import WEBHOOKS, HostServer, largest_body, request_factory
+from durable_core.host.server import WEBHOOKS, HostServer, http_server, largest_body
 from durable_core.host.settings import (
     apply_local_settings,
     option,
@@ -224,7 +224,7 @@ class AppHost:
             os.environ.setdefault(name, value)
 
     async def _listen(self, server: HostServer, address: str, port: int, limit: int) -> None:
-        self._runner = web.ServerRunner(web.Server(server.handle, request_factory=request_factory(limit)))
+        self._runner = web.ServerRunner(http_server(server, limit))
         await self._runner.setup()
         try:
             await web.TCPSite(self._runner, address, port).start()

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 import azure.functions as func
 from aiohttp import web
+from aiohttp.http_exceptions import BadHttpMessage
 from azure.functions._http import HttpRequest as WorkerHttpRequest
 from multidict import CIMultiDict
 
@@ -96,7 +97,9 @@ class HostServer:
             url=f"{origin or own}{request.rel_url}",
         )
         answer = await self.answer(head, lambda: self._body(request))
-        return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        response = web.Response(status=answer.status, body=answer.body, headers=answer.headers)
+        response.headers.setdefault("Server", "durable_core")  # aiohttp would tell its version and Python's
+        return response
 
     async def answer(self, request: Request, read_body: ReadBody) -> Response:
         """Answer one request, whose path is the whole one; never raises.
@@ -211,6 +214,29 @@ def largest_body(environ: Mapping[str, str]) -> int:
     if not text.isascii() or not text.isdigit() or not int(text):
         raise ConfigurationError(f"FUNCTIONS_REQUEST_BODY_SIZE_LIMIT must be a positive number of bytes, not '{text}'.")
     return int(text)
+
+
+class _OneLine(logging.Filter):
+    """Noise that is no HTTP is one line in the log: nothing of ours has failed."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, BadHttpMessage):
+            record.msg, record.args = "A request was no HTTP: %s", (type(error).__name__,)
+            record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        return True
+
+
+def http_server(server: HostServer, largest_body: int) -> web.Server:
+    """``server`` as aiohttp runs it.
+
+    Args:
+        largest_body: bytes.
+    """
+    log = logging.getLogger("durable_core.host.http")
+    if not any(isinstance(item, _OneLine) for item in log.filters):
+        log.addFilter(_OneLine())
+    return web.Server(server.handle, request_factory=request_factory(largest_body), logger=log)
 
 
 RequestFactory = Callable[[Any, Any, Any, Any, Any], web.BaseRequest]

@@ -10,6 +10,10 @@ from durable_core.http.messages import Response, json_response, refusal
 from durable_core.http.status import status_document, status_response
 from durable_core.taskhub.status_history import parsed
 
+_LONGEST_WAIT = 3600.0
+"""Seconds that a request is held at most: nothing tells that its caller has gone."""
+_SHORTEST_POLL = 0.05
+
 
 async def start(call: Call) -> Response:
     """POST orchestrators/{functionName}[/{instanceId}]"""
@@ -57,7 +61,9 @@ async def _answer(call: Call, instance_id: str) -> Response:
         return check_status(call, instance_id)
     if interval > timeout:
         return refusal(400, f"Total timeout {timeout:g} should be bigger than retry timeout {interval:g}")
-    status = await call.client.wait_for_completion(instance_id, timeout=timeout, poll=max(interval, 0.05))
+    status = await call.client.wait_for_completion(
+        instance_id, timeout=min(timeout, _LONGEST_WAIT), poll=max(interval, _SHORTEST_POLL)
+    )
     if status is None or not status.runtime_status.is_finished:
         return check_status(call, instance_id)
     if status.runtime_status is OrchestrationStatus.Completed:

@@ -18,7 +18,7 @@ from durable_core.host.cors import Cors
 from durable_core.host.indexing import index_functions
 from durable_core.host.invocation import Invoker
 from durable_core.host.keys import HostKeys, KeyRing
-from durable_core.host.server import WEBHOOKS, HostServer, forwarded_origin, largest_body, request_factory
+from durable_core.host.server import WEBHOOKS, HostServer, forwarded_origin, http_server, largest_body
 from durable_core.http.messages import Request, Response
 from durable_core.model.runtime import LinkSettings
 
@@ -179,7 +179,7 @@ def test_the_address_that_a_proxy_was_asked_for(headers: dict[str, str], origin:
 async def test_links_lead_through_the_proxy_if_host_json_says_so() -> None:
     for behind_proxy, base in [(True, "https://public.example"), (False, "http://localhost:")]:
         server = a_server(LocalAccess(CORS), behind_proxy=behind_proxy)
-        runner = web.ServerRunner(web.Server(server.handle, request_factory=request_factory(1000)))
+        runner = web.ServerRunner(http_server(server, 1000))
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -187,5 +187,6 @@ async def test_links_lead_through_the_proxy_if_host_json_says_so() -> None:
             forwarded = {"X-Forwarded-Host": "public.example", "X-Forwarded-Proto": "https"}
             async with ClientSession() as session, session.post(url, headers=forwarded) as answer:
                 assert (await answer.json())["statusQueryGetUri"].startswith(base)
+                assert answer.headers["Server"] == "durable_core"
         finally:
             await runner.cleanup()

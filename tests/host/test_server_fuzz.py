@@ -11,6 +11,7 @@ from unittest.mock import AsyncMock, Mock
 from urllib.parse import quote
 
 import azure.functions as func
+import pytest
 from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ from durable_core.host.cors import Cors
 from durable_core.host.indexing import index_functions
 from durable_core.host.invocation import Invoker
 from durable_core.host.keys import HostKeys, KeyRing
-from durable_core.host.server import WEBHOOKS, HostServer, request_factory
+from durable_core.host.server import WEBHOOKS, HostServer, http_server
 from durable_core.http.messages import Request
 from tests.http.api import LINKS, Api, on_a_hub
 from tests.http.described import check_described
@@ -143,9 +144,9 @@ def raw_request(random: Random) -> bytes:
     return whole
 
 
-async def test_no_bytes_on_the_wire_make_the_server_fail_or_hang() -> None:
+async def test_no_bytes_on_the_wire_make_the_server_fail_or_hang(caplog: pytest.LogCaptureFixture) -> None:
     server = a_server(LocalAccess(CORS))
-    runner = web.ServerRunner(web.Server(server.handle, request_factory=request_factory(1000)))
+    runner = web.ServerRunner(http_server(server, 1000))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
@@ -165,6 +166,7 @@ async def test_no_bytes_on_the_wire_make_the_server_fail_or_hang() -> None:
             assert not status.startswith(b"5"), (sent, answer)
             assert b"Traceback" not in answer
             statuses.add(status)
+        assert not [record for record in caplog.records if record.levelname == "ERROR" or record.exc_info]
         assert {b"200", b"400", b"403", b"404"} <= statuses
     finally:
         await runner.cleanup()

@@ -92,6 +92,7 @@ def test_items_21_to_24_waiting() -> None:
             400,
             "Total timeout 1 should be bigger than retry timeout 2.5",
         )
+        assert (await api("POST", "orchestrators/waiter?timeout=999999&pollingInterval=60")).status == 202
         failed = await api("POST", "orchestrators/fails?timeout=10&pollingInterval=1")
         assert (failed.status, document(failed)["runtimeStatus"]) == (200, "Failed")
 

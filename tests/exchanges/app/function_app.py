@@ -1,13 +1,12 @@
-"""The app that the exchanges were recorded with, written again from what it did.
-
-It knows nothing of this package: the tests put the alias in place and load it as a host would.
-"""
+"""The app that the exchanges were recorded with, written again from what it did; loaded as a host would load it."""
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 
 import azure.durable_functions as df
 import azure.functions as func
+
+from tests.alias.captured_app import ORCHESTRATORS, counter
 
 app = df.DFApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -64,15 +63,12 @@ def big_act(x: int):
     return "x" * x
 
 
-# ---- orchestrators ---------------------------------------------------------------------------------------------------
+# ---- orchestrators and entities --------------------------------------------------------------------------------------
 
+for name, body in ORCHESTRATORS.items():
+    app.orchestration_trigger(context_name="context", orchestration=name)(body)
 
-@app.orchestration_trigger(context_name="context")
-def hello3(context):
-    greetings = []
-    for city in ("Tokyo", "Seattle", "London"):
-        greetings.append((yield context.call_activity("say", city)))
-    return greetings
+app.entity_trigger(context_name="context", entity_name="counter")(counter)
 
 
 @app.orchestration_trigger(context_name="context")
@@ -89,42 +85,6 @@ def echo(context):
 
 
 @app.orchestration_trigger(context_name="context")
-def echogen(context):
-    given = context.get_input()
-    back = yield context.call_activity("echo_act", given)
-    return {
-        "in": given,
-        "out": back,
-        "id": context.instance_id,
-        "version": context.version,
-        "parent": context.parent_instance_id,
-    }
-
-
-@app.orchestration_trigger(context_name="context")
-def fan(context):
-    squares = yield context.task_all([context.call_activity("square", n) for n in range(context.get_input())])
-    return sum(squares)
-
-
-@app.orchestration_trigger(context_name="context")
-def approval(context):
-    deadline = context.current_utc_datetime + timedelta(seconds=context.get_input())
-    event = context.wait_for_external_event("approve")
-    timer = context.create_timer(deadline)
-    winner = yield context.task_any([event, timer])
-    if winner == event:
-        timer.cancel()
-        return {"approved": event.result}
-    return "timeout"
-
-
-@app.orchestration_trigger(context_name="context")
-def waiter(context):
-    return (yield context.wait_for_external_event("go"))
-
-
-@app.orchestration_trigger(context_name="context")
 def three_events(context):
     found = []
     for _ in range(3):
@@ -133,124 +93,8 @@ def three_events(context):
 
 
 @app.orchestration_trigger(context_name="context")
-def child(context):
-    n = context.get_input()["n"]
-    value = yield context.call_activity("square", n + 1)
-    return {"v": value, "id": context.instance_id, "parent": context.parent_instance_id}
-
-
-@app.orchestration_trigger(context_name="context")
-def parent(context):
-    first = yield context.call_sub_orchestrator("child", {"n": 1})
-    second = yield context.call_sub_orchestrator("child", {"n": 2}, f"fixed-child-{context.instance_id}")
-    return [first, second]
-
-
-@app.orchestration_trigger(context_name="context")
-def parent_fail(context):
-    try:
-        yield context.call_sub_orchestrator("fail_activity")
-    except Exception as error:
-        return {"caught": type(error).__name__, "text": str(error)}
-
-
-@app.orchestration_trigger(context_name="context")
 def parent_uncaught(context):
     yield context.call_sub_orchestrator("fail_activity")
-
-
-@app.orchestration_trigger(context_name="context")
-def fail_activity(context):
-    yield context.call_activity("say", "before")
-    yield context.call_activity("boom", "uncaught")
-
-
-@app.orchestration_trigger(context_name="context")
-def caught(context):
-    try:
-        yield context.call_activity("boom", "caught")
-    except Exception as error:
-        return {"caught": type(error).__name__, "text": str(error)}
-
-
-@app.orchestration_trigger(context_name="context")
-def fail_orch(context):
-    context.set_custom_status({"step": "about to fail"})
-    yield context.call_activity("say", "x")
-    raise KeyError("orch broke")
-
-
-@app.orchestration_trigger(context_name="context")
-def fail_orch_first(context):
-    raise ValueError("at once")
-    yield
-
-
-@app.orchestration_trigger(context_name="context")
-def retry(context):
-    options = df.RetryOptions(1000, 3)
-    return (yield context.call_activity_with_retry("flaky", options, context.instance_id))
-
-
-@app.orchestration_trigger(context_name="context")
-def retry_exhaust(context):
-    return (yield context.call_activity_with_retry("boom", df.RetryOptions(500, 2), "retry"))
-
-
-@app.orchestration_trigger(context_name="context")
-def again(context):
-    generation = context.get_input()
-    context.set_custom_status(f"gen {generation}")
-    yield context.call_activity("square", generation)
-    if generation < 2:
-        context.continue_as_new(generation + 1)
-        return None
-    return {"finished": generation}
-
-
-@app.orchestration_trigger(context_name="context")
-def custom(context):
-    yield context.call_activity("say", "a")
-    context.set_custom_status({"pct": 50, "list": [1, None, "é"]})
-    yield context.wait_for_external_event("go")
-    return "done"
-
-
-@app.orchestration_trigger(context_name="context")
-def rewindable(context):
-    first = yield context.call_activity("say", "pre")
-    second = yield context.call_activity("fails_once", context.instance_id)
-    return [first, second]
-
-
-@app.orchestration_trigger(context_name="context")
-def uses_entity(context):
-    entity = df.EntityId("counter", context.get_input())
-    context.signal_entity(entity, "add", 5)
-    value = yield context.call_entity(entity, "add", 3)
-    read = yield context.call_entity(entity, "get")
-    try:
-        yield context.call_entity(entity, "fail", "x")
-        failed = None
-    except Exception as error:
-        failed = [type(error).__name__, str(error)]
-    after = yield context.call_entity(entity, "get")
-    return {"v": value, "g": read, "f": failed, "after": after, "uuid": str(context.new_uuid())}
-
-
-@app.orchestration_trigger(context_name="context")
-def big(context):
-    return (yield context.call_activity("big_act", 100000))
-
-
-@app.orchestration_trigger(context_name="context")
-def no_act(context):
-    yield context.call_activity("does_not_exist", 1)
-
-
-@app.orchestration_trigger(context_name="context")
-def no_sub(context):
-    yield context.call_sub_orchestrator("does_not_exist", 1)
 
 
 @app.orchestration_trigger(context_name="context")
@@ -271,44 +115,6 @@ def nondet_name(context):
     else:
         yield context.call_activity("square", 1)
     yield context.call_activity("say", "two")
-
-
-@app.orchestration_trigger(context_name="context")
-def returns_nothing(context):
-    yield context.call_activity("nothing", None)
-
-
-@app.orchestration_trigger(context_name="context")
-def dates(context):
-    greeting = yield context.call_activity("say", "d")
-    return [greeting, context.new_uuid(), str(context.new_guid()), str(context.current_utc_datetime)]
-
-
-@app.orchestration_trigger(context_name="context")
-def http_call(context):
-    answer = yield context.call_http("GET", context.get_input())
-    return answer
-
-
-# ---- an entity -------------------------------------------------------------------------------------------------------
-
-
-@app.entity_trigger(context_name="context")
-def counter(context):
-    operation = context.operation_name
-    if operation == "add":
-        value = context.get_state(lambda: 0) + context.get_input()
-        context.set_state(value)
-        context.set_result(value)
-    elif operation == "get":
-        context.set_result(context.get_state(lambda: 0))
-    elif operation == "set":
-        context.set_state(context.get_input())
-    elif operation == "fail":
-        context.set_state(context.get_state(lambda: 0) + 1000)
-        raise Exception("entity failed")
-    elif operation == "reset":
-        context.destruct_on_exit()
 
 
 # ---- functions that use the client -----------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ def _rule(dotted: str, node: ast.expr, call: ast.Call | None, parent: ast.AST | 
 
 def _orchestrator(function: FunctionNode) -> Iterator[Found]:
     if isinstance(function, ast.AsyncFunctionDef):
-        yield function, "async", f"async def {function.name}"
+        yield function, "async", "async def"
     for decorator in function.decorator_list:
         name = decorator_name(decorator)
         if is_trigger(decorator) and name != "orchestration_trigger":

@@ -396,6 +396,19 @@ def _answer_to_parent(decision: Complete, parent: OrchestrationInstance, task_id
     return TaskMessage(event, parent)
 
 
+def answers_of_replaced(state: RuntimeState, now: int) -> list[Outgoing]:
+    """What the parent is told of a child that another start replaces while it runs: it would wait for ever."""
+    parent = answered_parent(state.started) if state.started is not None and not state.is_finished else None
+    if parent is None:
+        return []
+    reason = (
+        f"Instance '{state.started.instance.instance_id if state.started else ''}' was replaced by another start with "
+        "the same instance id before it ended. Give every sub-orchestration an id of its own, or none."
+    )
+    failed = SubOrchestrationInstanceFailed(timestamp=now, task_scheduled_id=parent.task_schedule_id, reason=reason)
+    return [Outgoing(TaskMessage(failed, parent.instance))]
+
+
 def order_received(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
     """The start first, the others in the order of arrival (semantics 3.2, behaviour 30)."""
     return sorted(events, key=lambda event: not isinstance(event, ExecutionStarted))

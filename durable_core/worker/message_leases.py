@@ -91,9 +91,10 @@ class MessageLeases:
         except (NotFoundError, PreconditionFailedError):
             logger.debug("Message %s of queue %s was no longer ours to give back.", receipt.message_id, held.queue)
 
-    async def put_off(self, held: HeldMessage) -> None:
-        """Give a message back with the back-off of task-hub 6.8: 2, 4, 8, … at most 600 seconds."""
-        await self.give_back(held, back_off(held.dequeue_count))
+    async def put_off(self, held: HeldMessage, longest: int | None = None) -> None:
+        """Give a message back with the back-off of task-hub 6.8: 2, 4, 8, … at most 600 seconds, or ``longest``."""
+        delay = back_off(held.dequeue_count)
+        await self.give_back(held, delay if longest is None else min(delay, longest))
 
     async def _take(self, held: HeldMessage) -> Receipt | None:
         while True:

@@ -5,14 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from durable_core.core import ticks
 from durable_core.core.entity_ids import is_entity
 from durable_core.core.entity_messages import RequestMessage, is_response, request_to
-from durable_core.core.episode import Episode, EpisodeRules, Verdict, judge, order_received, reject, run_episode
+from durable_core.core.episode import (
+    Episode,
+    EpisodeRules,
+    Outgoing,
+    Verdict,
+    answers_of_replaced,
+    judge,
+    order_received,
+    reject,
+    run_episode,
+)
 from durable_core.core.history import (
     EventRaised,
     ExecutionStarted,
@@ -88,6 +98,8 @@ class Session:
         self._blobs: dict[tuple[int, str], str] = {}
         """Blobs that hold overflowed columns of this generation."""
         self._is_cut_off = False
+        self._to_parents: list[Outgoing] = []
+        """Answers to parents whose children the episode to come replaces."""
 
     @property
     def is_cached(self) -> bool:
@@ -105,6 +117,7 @@ class Session:
         self._is_cut_off = False
         self.foreign.clear()
         self.foreign_requests.clear()
+        self._to_parents = []
 
     async def process(self, batch: list[Delivery]) -> None:
         """Take one batch as far as it goes. Whatever happens, no message of it is lost."""
@@ -230,6 +243,8 @@ class Session:
             self._run.close()
             self._run = None
         self.foreign.clear()
+        if self._state is not None:
+            self._to_parents = answers_of_replaced(self._state, self._manager.hub.now())
         self._state = RuntimeState()
         return self._state
 
@@ -254,8 +269,8 @@ class Session:
             if row is not None and row.runtime_status is OrchestrationStatus.Pending:
                 ends = next((item for item in others if isinstance(item.event, ExecutionTerminated)), None)
                 if ends is None:
-                    batch.deferred.extend(others)
                     batch.dropped = [item for item in batch.dropped if item not in others]
+                    await self._manager.put_off(others, until=row.scheduled_start_time)
                 else:
                     assert isinstance(ends.event, ExecutionTerminated)
                     await self._manager.hub.instances.terminate(self.instance_id, ends.event)
@@ -331,6 +346,9 @@ class Session:
             return
         else:
             episode = self._unknown_orchestrator(state, started, received)
+        if self._to_parents:
+            episode = replace(episode, outgoing=[*self._to_parents, *episode.outgoing])
+            self._to_parents = []
         await self._commit(batch, episode, state)
 
     def _leave_version(self, batch: Batch, started: ExecutionStarted) -> None:

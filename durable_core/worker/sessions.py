@@ -221,9 +221,14 @@ class Sessions:
         """Delete the messages behind ``deliveries``."""
         await asyncio.gather(*(self.leases.delete(delivery.held) for delivery in deliveries))
 
-    async def put_off(self, deliveries: Sequence[Delivery]) -> None:
-        """Put messages back with the usual back-off; results are sent as ordinary replies instead."""
-        await asyncio.gather(*(self._put_off(delivery) for delivery in deliveries))
+    async def put_off(self, deliveries: Sequence[Delivery], *, until: int | None = None) -> None:
+        """Put messages back with the usual back-off; results are sent as ordinary replies instead.
+
+        Args:
+            until: ticks at which what they wait for happens; they are looked at again right behind it at the latest.
+        """
+        longest = None if until is None else seconds_until(until, self.hub.now()) + 1
+        await asyncio.gather(*(self._put_off(delivery, longest) for delivery in deliveries))
 
     async def failed(self, deliveries: Sequence[Delivery], error: Exception) -> None:
         """Put messages off whose processing ended with ``error``, or set aside those that failed too often."""
@@ -259,12 +264,12 @@ class Sessions:
         """The orchestrator of this instance did not come to an end in time."""
         self._endless.add(instance_id)
 
-    async def _put_off(self, delivery: Delivery) -> None:
+    async def _put_off(self, delivery: Delivery, longest: int | None = None) -> None:
         try:
             if delivery.is_result:
                 await self.activities.reply(delivery.held, delivery.message)
             else:
-                await self.leases.put_off(delivery.held)
+                await self.leases.put_off(delivery.held, longest)
         except StorageError as error:
             logger.warning("A message could not be given back and appears when its lease ends: %s", error)
 

@@ -326,3 +326,56 @@ def test_behaviours_92_93_a_rewound_instance_is_never_found_non_deterministic(
             instance.rewind("again").wait()
         assert instance.output == "at last"
         assert env.activity("work").call_count == len(replies)
+
+
+def test_what_is_sent_to_a_scheduled_instance_reaches_it_right_behind_its_start() -> None:
+    with DurableTestEnvironment(app_of(child, worker)) as env:
+        suspended = env.start("child", start_at=env.now + timedelta(hours=1)).suspend("not yet")
+        told = env.start("child", start_at=env.now + timedelta(hours=1)).raise_event("Go", 1)
+        env.advance(minutes=59)
+        assert (suspended.status.name, told.status.name) == ("Pending", "Pending")
+        env.advance(minutes=1, seconds=5)
+        assert told.output == 1
+        assert suspended.status.name == "Suspended"
+        env.restart_worker(crash=True)
+        assert suspended.raise_event("Go", 5).status.name == "Suspended"
+        assert suspended.resume().wait().output == 5
+
+
+@pytest.mark.parametrize("replays", [False, True])
+def test_a_parent_whose_running_child_is_replaced_is_told_so_instead_of_waiting_for_ever(replays: bool) -> None:
+    def twice(context: df.DurableOrchestrationContext) -> Steps:
+        tasks = [context.call_sub_orchestrator("child", instance_id="same") for _ in range(2)]
+        outcome = []
+        for task in tasks:
+            try:
+                outcome.append((yield task))
+            except Exception as error:
+                outcome.append(str(error))
+        return outcome
+
+    with DurableTestEnvironment(app_of(parent, twice, child), replays=replays) as env:
+        first = env.start("parent")
+        second = env.start("parent")
+        assert "replaced by another start" in first.failure
+        assert env.instance("child").raise_event("Go", 2).output == 2
+        assert second.output == 2
+        both = env.start("twice")
+        env.advance(seconds=5)  # of two starts at one moment the second waits a little
+        env.instance("same").raise_event("Go", 3)
+        assert "replaced by another start" in both.output[0] and both.output[1] == 3
+
+
+def test_of_starts_of_one_id_at_the_same_time_one_wins_and_the_others_are_told() -> None:
+    with DurableTestEnvironment(app_of(worker)) as env:
+        client = env._engine.client
+
+        async def race() -> list[Any]:
+            starts = [client.start_new("worker", input=str(number), instance_id="x") for number in range(5)]
+            return await asyncio.gather(*starts, return_exceptions=True)
+
+        found = env._engine.drive(race())
+        assert found.count("x") == 1
+        assert sum(isinstance(item, InstanceExistsError) for item in found) == 4
+        assert env.instance("x").wait().output in range(5)
+        assert env.activity("work").call_count == 1

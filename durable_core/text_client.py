@@ -47,6 +47,7 @@ from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.taskhub.messages import Sent
 from durable_core.taskhub.purging import Purger
 from durable_core.taskhub.rewinding import Rewinder
+from durable_core.taskhub.scale_report import ScaleReport, WorkerLimits, report_scale
 
 logger = logging.getLogger("durable_core.text_client")
 
@@ -420,6 +421,18 @@ class TextClient:
     ) -> EntityPage:
         """A page of the hub's entities, at most ``top`` (default 100), in the order of their ids."""
         return await self._entities.list(wanted, top=top, continuation=continuation)
+
+    async def scale(self, limits: WorkerLimits, *, interval: float) -> ScaleReport:
+        """Queue lengths and ages, partition owners, and whether more or fewer workers would do (task-hub 10).
+
+        Args:
+            limits: of one worker.
+            interval: seconds between the samples.
+
+        Raises:
+            HubNotFoundError: the hub does not exist.
+        """
+        return await report_scale(self._hub.account, self._hub.names, limits, interval=interval)
 
     async def clean_entities(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ from durable_core.cli.target import Json, Target, Yes, failed, run, with_target
 if TYPE_CHECKING:
     from durable_core.storage.base import StorageAccount
     from durable_core.taskhub.census import Census
-    from durable_core.taskhub.scale import HubSample, Recommendation
+    from durable_core.taskhub.scale_report import ScaleReport
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -173,31 +173,13 @@ def stats(
 ) -> None:
     """Queue lengths and ages, partition owners, instances by status, and the advice of the scale monitor."""
 
-    async def work() -> tuple[HubSample, Mapping[str, str | None], Recommendation, int, Census | None]:
+    async def work() -> tuple[ScaleReport, Census | None]:
         return await _stats(target, interval, count)
 
-    found, owners, advice, workers_wanted, census = run(work)
-    queues = [found.work_items, *found.control]
-    workers = {owner for owner in owners.values() if owner}
+    report, census = run(work)
+    found, owners = report.sample, report.owners
     if as_json:
-        document: dict[str, Any] = {
-            "queues": [
-                {
-                    "queue": item.queue,
-                    "messages": item.total,
-                    "ageInSeconds": round(item.latency, 3),
-                    "owner": owners.get(item.queue),
-                }
-                for item in queues
-            ],
-            "workers": len(workers),
-            "targetWorkers": workers_wanted,
-            "recommendation": {
-                "action": advice.action.value,
-                "reason": advice.reason,
-                "keepWorkersAlive": advice.keep_alive,
-            },
-        }
+        document = report.to_json()
         if census is not None:
             document["instances"] = dict(census.by_status)
             document["entities"] = census.entities
@@ -212,7 +194,7 @@ def stats(
                 output.span(item.latency) if item.latency else "-",
                 "every worker" if item is found.work_items else owners.get(item.queue) or "nobody",
             )
-            for item in queues
+            for item in (found.work_items, *found.control)
         ],
         right=["Messages", "Oldest"],
     )
@@ -223,37 +205,21 @@ def stats(
             ["Instances", "Number"], [*rows, (output.styled("entities"), str(census.entities))], right=["Number"]
         )
     typer.echo()
-    typer.echo(f"{len(workers)} worker(s) own partitions; the backlog keeps {workers_wanted} busy.")
-    typer.echo(f"Advice: {advice.action.value}. {advice.reason}")
+    typer.echo(f"{report.workers} worker(s) own partitions; the backlog keeps {report.target_workers} busy.")
+    typer.echo(f"Advice: {report.advice.action.value}. {report.advice.reason}")
 
 
-async def _stats(
-    target: Target, interval: float, count: bool
-) -> tuple[HubSample, Mapping[str, str | None], Recommendation, int, Census | None]:
+async def _stats(target: Target, interval: float, count: bool) -> tuple[ScaleReport, Census | None]:
     from durable_core.taskhub.census import take_census
-    from durable_core.taskhub.existing import owners_of, partitions_of, unknown_hub
-    from durable_core.taskhub.scale import SAMPLES, ScaleMonitor, sample, target_workers
+    from durable_core.taskhub.scale_report import report_scale
 
     async with target.hub() as (hub, options):
-        if not await partitions_of(hub.account, hub.names):
-            raise await unknown_hub(hub.account, hub.names.hub)
-        monitor = ScaleMonitor(options.worker.max_polling_interval)
         with output.progress("Sampling the queues …") as progress:
-            for number in range(SAMPLES):
-                if number:
-                    await asyncio.sleep(interval)
-                found = await sample(hub.account, hub.names)
-                monitor.add(found)
+            report = await report_scale(hub.account, hub.names, options.worker.limits, interval=interval)
             census = None
             if count:
                 census = await take_census(hub, told=lambda number: progress.tell(f"{number} instances counted …"))
-        owners = await owners_of(hub.account, hub.names)
-    wanted = target_workers(
-        found,
-        max_activities=options.worker.max_concurrent_activities,
-        max_orchestrators=options.worker.max_concurrent_orchestrators,
-    )
-    return found, owners, monitor.recommend(len({owner for owner in owners.values() if owner})), wanted, census
+    return report, census
 
 
 def _named(target: Target, name: str | None) -> Target:

@@ -20,6 +20,7 @@ from durable_core.storage.settings import ConnectionSettings, resolve_connection
 from durable_core.taskhub.existing import partitions_of
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.names import HubNames
+from durable_core.taskhub.scale_report import WorkerLimits
 from durable_core.text_client import TextClient
 from durable_core.worker.functions import Functions
 
@@ -146,6 +147,10 @@ class ReachableHubs:
 
     def entity_names(self) -> Collection[str] | None:
         return list(self._functions.entities)
+
+    @property
+    def limits(self) -> WorkerLimits:
+        return self._options.worker.limits
 
     async def make_primary(self) -> bool:
         return await self._runtime.make_primary()

@@ -11,6 +11,7 @@ from durable_core.entity_client import CleanResult
 from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.instance_query import InstanceFilter, InstancePage, PurgeResult
 from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.taskhub.scale_report import ScaleReport, WorkerLimits
 from durable_core.text_client import TextClient
 
 T = TypeVar("T")
@@ -98,6 +99,9 @@ class ThreadedClient:
         self, wanted: EntityFilter | None = None, *, top: int | None = None, continuation: str | None = None
     ) -> EntityPage:
         return await self._call(lambda client: client.list_entities(wanted, top=top, continuation=continuation))
+
+    async def scale(self, limits: WorkerLimits, *, interval: float) -> ScaleReport:
+        return await self._call(lambda client: client.scale(limits, interval=interval))
 
     async def clean_entities(
         self,

@@ -241,6 +241,20 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         "GET",
+        "scale",
+        host_operations.scale,
+        "Tell the load of the hub, and whether more or fewer workers would do",
+        (
+            Parameter(
+                "interval",
+                {**_SECONDS, "maximum": 10, "default": 1},
+                "Seconds between the five looks at the queues, after which the answer comes.",
+            ),
+        ),
+        answers={200: Answer("Queues, partition owners and advice.", "Scale")},
+    ),
+    Route(
+        "GET",
         "openapi.json",
         describe,
         "This description",

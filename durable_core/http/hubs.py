@@ -6,6 +6,8 @@ from collections.abc import Collection
 from typing import Protocol
 
 from durable_core.model.runtime import HubClient
+from durable_core.taskhub.scale_report import WorkerLimits
+from durable_core.worker.settings import WorkerSettings
 
 
 class Hubs(Protocol):
@@ -27,6 +29,10 @@ class Hubs(Protocol):
 
     def entity_names(self) -> Collection[str] | None:
         """Entity functions of this process's app; None if they are not known here."""
+
+    @property
+    def limits(self) -> WorkerLimits:
+        """What one worker of this app does at once."""
 
     async def make_primary(self) -> bool:
         """Have this app's workers serve the own hub instead of another app's; False if the app lease is not used."""
@@ -51,6 +57,10 @@ class OneHub:
 
     def entity_names(self) -> Collection[str] | None:
         return None
+
+    @property
+    def limits(self) -> WorkerLimits:
+        return WorkerSettings().limits
 
     async def make_primary(self) -> bool:
         return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from durable_core.errors import NotFoundError, StorageError
+from durable_core.errors import HubNotFoundError, NotFoundError, StorageError
 from durable_core.http.calls import NOT_FOUND, Call, Handler
 from durable_core.http.endpoints import ROUTES
 from durable_core.http.hubs import Hubs, OneHub
@@ -71,7 +71,7 @@ async def _guarded(handler: Handler, call: Call) -> Response:
         return await handler(call)
     except ValueError as error:
         return refusal(400, _INCORRECT, str(error))
-    except NotFoundError as error:
+    except (NotFoundError, HubNotFoundError) as error:
         if call.is_own:
             logger.exception("%s %s: a part of the task hub is missing", request.method, request.path)
             return refusal(503, "A part of the task hub is missing; the host creates it when it starts.")

@@ -10,6 +10,7 @@ from durable_core import __version__
 from durable_core.core.history import OrchestrationStatus
 from durable_core.http.calls import CHECK_STATUS
 from durable_core.http.routes import ANY, Answer, Body, Parameter, Route
+from durable_core.taskhub.scale import ScaleAction
 
 _TIME = {"type": ["string", "null"], "format": "date-time"}
 _JSON = "application/json"
@@ -61,6 +62,37 @@ _ENTITY = {
     },
 }
 
+_SCALE = {
+    "type": "object",
+    "required": ["queues", "workers", "targetWorkers", "recommendation"],
+    "properties": {
+        "queues": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["queue", "messages", "ageInSeconds", "owner"],
+                "properties": {
+                    "queue": {"type": "string"},
+                    "messages": {"type": "integer", "minimum": 0},
+                    "ageInSeconds": {"type": "number", "minimum": 0},
+                    "owner": {"type": ["string", "null"]},
+                },
+            },
+        },
+        "workers": {"type": "integer", "minimum": 0},
+        "targetWorkers": {"type": "integer", "minimum": 0},
+        "recommendation": {
+            "type": "object",
+            "required": ["action", "reason", "keepWorkersAlive"],
+            "properties": {
+                "action": {"enum": [action.value for action in ScaleAction]},
+                "reason": {"type": "string"},
+                "keepWorkersAlive": {"type": "boolean"},
+            },
+        },
+    },
+}
+
 
 def _reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/schemas/{name}"}
@@ -82,6 +114,7 @@ SCHEMAS: dict[str, Any] = {
     },
     "Status": _STATUS,
     "Statuses": {"type": "array", "items": {"$ref": "#/components/schemas/Status"}},
+    "Scale": _SCALE,
     "Entities": {"type": "array", "items": _ENTITY},
     "Purged": {
         "type": "object",

@@ -14,6 +14,7 @@ from durable_core.errors import ConfigurationError
 from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.instance_query import InstanceFilter, InstancePage, PurgeResult
 from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.taskhub.scale_report import ScaleReport, WorkerLimits
 
 
 class HubClient(Protocol):
@@ -68,6 +69,8 @@ class HubClient(Protocol):
     async def list_entities(
         self, wanted: EntityFilter | None = None, *, top: int | None = None, continuation: str | None = None
     ) -> EntityPage: ...
+
+    async def scale(self, limits: WorkerLimits, *, interval: float) -> ScaleReport: ...
 
     async def clean_entities(
         self,

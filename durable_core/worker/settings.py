@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from durable_core.core.entity_rules import EntityRules
 from durable_core.core.versioning import Versioning
+from durable_core.taskhub.scale_report import WorkerLimits
 
 
 def _ten_per_processor() -> int:
@@ -73,3 +74,10 @@ class WorkerSettings:
     versioning: Versioning = field(default_factory=Versioning)
     drain_grace: float = 10.0
     activity_grace: float = 30.0
+
+    @property
+    def limits(self) -> WorkerLimits:
+        """What scaling needs to know about a worker."""
+        return WorkerLimits(
+            self.max_concurrent_activities, self.max_concurrent_orchestrators, self.max_polling_interval
+        )

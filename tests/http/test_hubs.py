@@ -164,3 +164,32 @@ def test_make_primary_takes_any_method(method: str) -> None:
         assert await api(method, "MakePrimary/") == Response(200)
 
     on_a_hub(scenario)
+
+
+def test_scale_tells_load_owners_and_advice() -> None:
+    """task-hub 10: what ``durable hub stats`` tells, for whatever starts and stops workers."""
+
+    async def scenario(api: Api) -> None:
+        idle = document(await api("GET", "scale?interval=0.1"))
+        assert [queue["queue"] for queue in idle["queues"]] == [
+            "testhub-workitems",
+            *(f"testhub-control-0{number}" for number in range(4)),
+        ]
+        assert [queue["owner"] for queue in idle["queues"]] == [None, *["one"] * 4]
+        assert (idle["workers"], idle["targetWorkers"]) == (1, 0)
+        assert idle["recommendation"]["action"] == "removeWorker"
+        assert (await api("POST", "orchestrators/hello5?taskHub=Waiting")).status == 202
+        waiting = document(await api("GET", "scale?taskHub=Waiting&interval=10"))
+        assert (waiting["workers"], waiting["targetWorkers"]) == (0, 1)
+        assert sorted(queue["messages"] for queue in waiting["queues"]) == [0, 0, 0, 0, 1]
+        assert max(queue["ageInSeconds"] for queue in waiting["queues"]) >= 40
+        assert waiting["recommendation"]["action"] == "addWorker"
+
+    on_a_hub(scenario)
+
+
+def test_scale_of_a_hub_that_does_not_exist_is_404() -> None:
+    async def scenario(api: Api) -> None:
+        assert (await api("GET", "scale?taskHub=Nowhere&interval=0")).status == 404
+
+    on_a_hub(scenario)

@@ -167,10 +167,19 @@ class VisitingClient(ThreadedClient):
         self._visit = visit
 
     async def start_new(
-        self, name: str, *, input: str | None = None, instance_id: str | None = None, version: str | None = None
+        self,
+        name: str,
+        *,
+        input: str | None = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        start_at: int | None = None,
     ) -> str:
         return await self._visit(
-            lambda client: client.start_new(name, input=input, instance_id=instance_id, version=version), create=True
+            lambda client: client.start_new(
+                name, input=input, instance_id=instance_id, version=version, start_at=start_at
+            ),
+            create=True,
         )
 
     async def signal_entity(

@@ -35,10 +35,18 @@ class ThreadedClient:
         return self._task_hub
 
     async def start_new(
-        self, name: str, *, input: str | None = None, instance_id: str | None = None, version: str | None = None
+        self,
+        name: str,
+        *,
+        input: str | None = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        start_at: int | None = None,
     ) -> str:
         return await self._call(
-            lambda client: client.start_new(name, input=input, instance_id=instance_id, version=version)
+            lambda client: client.start_new(
+                name, input=input, instance_id=instance_id, version=version, start_at=start_at
+            )
         )
 
     async def get_status(self, instance_id: str) -> InstanceStatus | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Coroutine
+from datetime import datetime
 from typing import Any
 
 import azure.functions as func
 
+from durable_core.core import ticks
 from durable_core.core.history import OrchestrationStatus
 from durable_core.errors import InstanceNotFoundError, InvalidOperationError
 from durable_core.model.encoding import ENCODED_ONCE, InputEncoding
@@ -43,6 +45,8 @@ class DurableOrchestrationClient(InstanceMethods, EntityMethods):
         instance_id: str | None = None,
         client_input: Any = None,
         version: str | None = None,
+        *,
+        start_at: datetime | None = None,
     ) -> str:
         """Start an instance and return its id.
 
@@ -50,6 +54,8 @@ class DurableOrchestrationClient(InstanceMethods, EntityMethods):
             orchestration_function_name: or the decorated function.
             instance_id: a GUID is made if it is None.
             client_input: a JSON value; None means no input.
+            version: None for the default one.
+            start_at: not before this time, any distance ahead; until then it is Pending. A naive time is UTC.
 
         Raises:
             ValueError: the id is not allowed.
@@ -58,7 +64,8 @@ class DurableOrchestrationClient(InstanceMethods, EntityMethods):
         """
         name = orchestrator_name(orchestration_function_name)
         text = self._encoding.start_input(client_input, f"the input of orchestrator '{name}'")
-        return await self._hub.start_new(name, input=text, instance_id=instance_id, version=version)
+        due = None if start_at is None else ticks.from_datetime(start_at)
+        return await self._hub.start_new(name, input=text, instance_id=instance_id, version=version, start_at=due)
 
     async def get_status(
         self,

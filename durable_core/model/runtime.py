@@ -24,7 +24,13 @@ class HubClient(Protocol):
     def task_hub(self) -> str: ...
 
     async def start_new(
-        self, name: str, *, input: str | None = None, instance_id: str | None = None, version: str | None = None
+        self,
+        name: str,
+        *,
+        input: str | None = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        start_at: int | None = None,
     ) -> str: ...
 
     async def get_status(self, instance_id: str) -> InstanceStatus | None: ...

@@ -42,9 +42,13 @@ class SyncDurableFunctionsClient:
         instance_id: str | None = None,
         client_input: Any = None,
         version: str | None = None,
+        *,
+        start_at: datetime | None = None,
     ) -> str:
         """Start an instance and return its id."""
-        return _block(self._client.start_new(orchestration_function_name, instance_id, client_input, version))
+        return _block(
+            self._client.start_new(orchestration_function_name, instance_id, client_input, version, start_at=start_at)
+        )
 
     def get_status(
         self,

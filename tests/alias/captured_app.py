@@ -177,11 +177,24 @@ def counter(context: Any) -> None:
         context.destruct_on_exit()
 
 
+def nondet(context: Any) -> Any:
+    if context.is_replaying:
+        yield context.create_timer(context.current_utc_datetime + timedelta(seconds=1))
+    else:
+        yield context.call_activity("say", "one")
+    yield context.call_activity("say", "two")
+
+
+def nondet_name(context: Any) -> Any:
+    yield context.call_activity("square" if context.is_replaying else "say", 1)
+    yield context.call_activity("say", "two")
+
+
 ORCHESTRATORS = {
     function.__name__: function
     for function in (
         hello3, echogen, fan, approval, parent, child, parent_fail, fail_activity, caught, fail_orch, fail_orch_first,
         retry, retry_exhaust, again, custom, waiter, rewindable, uses_entity, big, no_act, no_sub, returns_nothing,
-        dates, http_call,
+        dates, http_call, nondet, nondet_name,
     )
 }  # fmt: skip

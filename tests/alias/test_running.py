@@ -200,6 +200,17 @@ def test_an_unknown_activity_or_sub_orchestrator_fails_in_the_orchestrator_with_
     in_app(scenario, app)
 
 
+@pytest.mark.parametrize("bad", ["@st", "a/b", "a\\b", "a#b", "a?b", "a\nb", "x" * 257])
+def test_ids_with_forbidden_characters_are_refused_at_the_start(bad: str) -> None:
+    """python-api 8.0."""
+
+    async def scenario(process: Process, client: Any) -> None:
+        with pytest.raises(ValueError, match="instance id"):
+            await client.start_new("hello3", bad)
+
+    in_app(scenario)
+
+
 def test_history_is_shown_under_both_names() -> None:
     async def scenario(process: Process, client: Any) -> None:
         await client.start_new("hello3", "h")

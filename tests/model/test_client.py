@@ -176,9 +176,13 @@ async def test_start_new_takes_names_and_decorated_functions() -> None:
     hub = a_hub(start_new="id")
     client = df.DurableOrchestrationClient(ClientProvider(hub, LINKS))
     assert await client.start_new("o", None, {"n": 1}) == "id"
-    hub.start_new.assert_awaited_with("o", input='{"n":1}', instance_id=None, version=None)
+    hub.start_new.assert_awaited_with("o", input='{"n":1}', instance_id=None, version=None, start_at=None)
     await client.start_new(orchestrator, "my-id", version="2")
-    hub.start_new.assert_awaited_with("renamed", input=None, instance_id="my-id", version="2")
+    hub.start_new.assert_awaited_with("renamed", input=None, instance_id="my-id", version="2", start_at=None)
+    await client.start_new("o", start_at=datetime(2030, 1, 1))
+    hub.start_new.assert_awaited_with(
+        "o", input=None, instance_id=None, version=None, start_at=parse("2030-01-01T00:00:00Z")
+    )
     for wrong in (activity, print, ""):
         with pytest.raises(ValueError, match="orchestrator"):
             await client.start_new(wrong)

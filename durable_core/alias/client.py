@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from durable_core.alias.encoding import ENCODED_TWICE
+from durable_core.alias.messages import refuse
 from durable_core.model import durable_client, sync_client
+from durable_core.model.runtime import ClientProvider
 
 
 class DurableOrchestrationClient(durable_client.DurableOrchestrationClient):
@@ -13,6 +15,14 @@ class DurableOrchestrationClient(durable_client.DurableOrchestrationClient):
 
     _encoding = ENCODED_TWICE
     _shows_all = True
+
+    def __init__(self, context: ClientProvider | str, function_invocation_id: str | None = None) -> None:
+        if not isinstance(context, ClientProvider):
+            refuse(
+                "DurableOrchestrationClient(binding)",
+                "the runtime makes clients; use durable_client_input, in tests a mock with spec",
+            )
+        super().__init__(context)
 
     async def restart(self, instance_id: str, restart_with_new_instance_id: bool = True) -> Any:
         """Start the same function with the same input; returns the links of the instance, as SDK 1.7.0 does.

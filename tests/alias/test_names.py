@@ -216,6 +216,8 @@ def test_names_without_meaning_here_say_so() -> None:
     models = importlib.import_module("azure.durable_functions.models.TaskOrchestrationExecutor")
     with pytest.raises(DurableError, match=r"TaskOrchestrationExecutor .* makes no sense under durable_core"):
         models.TaskOrchestrationExecutor()
+    with pytest.raises(DurableError, match="durable_client_input"):
+        df.DurableOrchestrationClient('{"taskHubName": "x"}')
     with pytest.raises(DurableError, match="OpenAI"):
         df.Blueprint().durable_openai_agent_orchestrator()
     with pytest.raises(DurableError, match="payload"):

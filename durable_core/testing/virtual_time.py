@@ -23,6 +23,7 @@ EPOCH = ticks.parse("2026-01-01T00:00:00Z")
 _LAST_ROUNDS = 5
 _MOST_TURNS = 1_000_000
 """Turns of a loop without any time passing that are still believed to lead somewhere."""
+_FEW_CANCELLED = 100
 
 
 class DeadlockError(RuntimeError):
@@ -51,6 +52,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._executing = 0
         self._turns = 0
         self._pauses: list[asyncio.Future[None]] = []
+        self.is_over = False
+        """The program has ended; what is left is being cancelled."""
 
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
@@ -90,12 +93,13 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._executing -= 1
 
     def _run_once(self) -> None:
-        ready: deque[Any] = self._ready  # type: ignore[attr-defined]
-        if not ready and self._executing:
-            self._process_events(self._selector.select(None))  # type: ignore[attr-defined]
+        ready: deque[asyncio.Handle] = self._ready  # type: ignore[attr-defined]
+        if self._executing:
+            self._process_events(self._selector.select(0 if ready else None))  # type: ignore[attr-defined]
         elif not ready and not self._stopping:  # type: ignore[attr-defined]
             self._jump()
-        elif self._random is not None and len(ready) > 1:
+        self._take_due(ready)
+        if self._random is not None and len(ready) > 1:
             shuffled = list(ready)
             self._random.shuffle(shuffled)
             ready.clear()
@@ -103,7 +107,32 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._turns += 1
         if self._turns > _MOST_TURNS:
             raise DeadlockError(f"the program spins: {self._turns} turns without time passing; {self._waiting()}")
-        super()._run_once()  # type: ignore[misc]
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:
+                self._step(handle)
+
+    def _step(self, handle: asyncio.Handle) -> None:
+        """Run one callback: what lies between two awaits of a task. Simulations override it to interfere."""
+        handle._run()
+
+    def _take_due(self, ready: deque[asyncio.Handle]) -> None:
+        """Move the timers whose time has come to what is ready."""
+        scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        cancelled: int = self._timer_cancelled_count  # type: ignore[has-type]
+        if cancelled > _FEW_CANCELLED and 2 * cancelled > len(scheduled):
+            for handle in scheduled:
+                handle._scheduled = not handle._cancelled
+            scheduled[:] = [handle for handle in scheduled if handle._scheduled]
+            heapq.heapify(scheduled)
+            self._timer_cancelled_count = 0
+        while scheduled and scheduled[0]._when <= self._virtual:
+            handle = heapq.heappop(scheduled)
+            handle._scheduled = False
+            if handle._cancelled:
+                self._timer_cancelled_count -= 1
+            else:
+                ready.append(handle)
 
     def _jump(self) -> None:
         """Make it the time of the next timer, unless somebody waits for this very moment."""
@@ -168,11 +197,17 @@ def run(main: Coroutine[Any, Any, T], *, seed: int | None = None, limit: float =
         DeadlockError: everything waits for ever, or the limit has passed.
     """
     loop = VirtualTimeLoop(None if seed is None else Random(seed), limit)
+    return run_on(loop, main)
+
+
+def run_on(loop: VirtualTimeLoop, main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine on ``loop``, cancel what it leaves behind, and close the loop."""
     try:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(main)
     finally:
         try:
+            loop.is_over = True
             cancel_rest(loop)
         finally:
             asyncio.set_event_loop(None)

@@ -24,6 +24,7 @@ from durable_core.core.decisions import (
 )
 from durable_core.core.determinism import SPLIT_TIMER_ID, Mismatch, find_mismatch
 from durable_core.core.entity_calls import EntityCalls
+from durable_core.core.entity_messages import RELEASE
 from durable_core.core.failures import TaskFailedError
 from durable_core.core.history import (
     EventRaised,
@@ -166,7 +167,7 @@ class OrchestrationRun:
 
         What is taken counts as confirmed: the caller writes it to the history.
         """
-        if self.is_suspended and not self._is_terminated:
+        if self.is_suspended:
             return []
         decisions = list(self._pending.values())
         self._pending.clear()
@@ -354,6 +355,11 @@ class OrchestrationRun:
         decision = self._pending.pop(event.event_id, None)
         if type(decision) is ScheduleTask and type(event) is TaskScheduled and decision.name == event.name:
             return  # the common case, kept off the slow path: replay cost is paid per past activity
+        if type(decision) is Complete and type(event) is EventSent and event.name == RELEASE:
+            # The end was moved behind the releases of the locks that were still held (semantics 9.9).
+            decision.id += 1
+            self._pending[decision.id] = decision
+            return
         wrong = find_mismatch(event, decision, function=self.orchestrator.name, position=self._position)
         if wrong is None:
             if self._entities is not None and isinstance(event, EventSent):
@@ -414,6 +420,7 @@ class OrchestrationRun:
             self._pending.clear()
             self._is_complete = False
             self._continuation = None
+            self.is_suspended = False
         if not self._is_complete:
             self._is_terminated = True
             self._complete(OrchestrationStatus.Terminated, event.input)
@@ -423,7 +430,8 @@ class OrchestrationRun:
         return self._continuation is not None and self._is_complete and bool(self._pending)
 
     def _suspend(self, event: ExecutionSuspended) -> None:
-        self.is_suspended = True
+        if not self._is_terminated:
+            self.is_suspended = True
 
     def _continue(self, event: ExecutionResumed) -> None:
         self.is_suspended = False

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from durable_core.core import history as h
+from durable_core.core.decisions import Complete
+from durable_core.core.entity_ids import EntityId
 from durable_core.core.history import (
     EventRaised,
     ExecutionResumed,
@@ -286,6 +289,34 @@ def test_behaviours_57_58_what_comes_while_suspended_waits_for_resume(replays: b
     assert instance.state.completed is None
     instance.feed(ExecutionResumed(timestamp=6, reason="go"))
     assert instance.output() == [1, 2]
+
+
+def test_a_suspension_behind_the_termination_does_not_hold_its_record_back() -> None:
+    instance = Instance(lambda run: (yield call(run, "a")))
+    instance.start(h.ExecutionTerminated(timestamp=2, input="enough"), h.ExecutionSuspended(timestamp=3, reason="late"))
+    _assert_replays(instance)
+
+
+def test_releases_of_locks_at_the_end_are_no_divergence() -> None:
+    def locker(run: OrchestrationRun) -> Any:
+        yield run.entities.lock([EntityId("a", "1"), EntityId("a", "2")])
+        yield run.wait_for_event("never", decode)
+
+    instance = Instance(locker)
+    instance.start()
+    instance.feed(h.ExecutionTerminated(timestamp=2, input="enough"))
+    assert sum(isinstance(event, h.EventSent) for event in instance.state.events) == 3
+    _assert_replays(instance)
+
+
+def _assert_replays(instance: Instance) -> None:
+    """The code, run over its own finished history, decides the recorded end and nothing else."""
+    run = OrchestrationRun(instance.orchestrator, instance.state.events)
+    run.feed(instance.state.events, replaying=True)
+    (end,) = run.take_decisions()
+    assert isinstance(end, Complete)
+    assert instance.state.completed is not None
+    assert (end.id, end.result) == (instance.state.completed.event_id, "enough")
 
 
 def test_behaviour_56_terminate_works_while_suspended() -> None:

@@ -6,6 +6,7 @@ Inputs, outputs and event data are JSON *text* here; the programming model above
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import replace
@@ -52,6 +53,9 @@ from durable_core.taskhub.scale_report import ScaleReport, WorkerLimits, report_
 logger = logging.getLogger("durable_core.text_client")
 
 _START_TRIES = 3
+_TERMINATION = 15.0
+"""Seconds that a recursive termination waits for one instance to end, or for a child to begin."""
+_TERMINATION_POLL = 0.25
 _LARGEST_PAGE = 1000
 _PURGE_PAGE = 100
 _PURGES_AT_ONCE = 10
@@ -330,30 +334,51 @@ class TextClient:
                 f"This orchestration has status {row.runtime_status.name}, but only orchestrations in the "
                 '"Failed" state can be rewound.'
             )
-        rewound = await Rewinder(self._hub).rewind(instance_id)
+        rewinder = Rewinder(self._hub)
+        rewound = await rewinder.rewind(row)
         for answer in rewound.answers:
             self._hand_over(await self._send(answer))
         for wakes in rewound.wakes:
             event = GenericEvent(timestamp=self._stamp(), data=reason)
             self._hand_over(await self._send(TaskMessage(event, OrchestrationInstance(wakes))))
+        await rewinder.mark(rewound)
 
     async def terminate(self, instance_id: str, reason: str | None, *, recursive: bool = False) -> None:
         """Ask for the end of a live instance; its output becomes ``reason``.
 
         Args:
-            recursive: also ask its running sub-orchestrations, and theirs; otherwise they go on (behaviour 46).
+            recursive: also ask its sub-orchestrations, and theirs; otherwise they go on (behaviour 46). Waits a little
+                for each to end: until then it may start more of them. Repeated on one that is terminated already, it
+                goes on with the children.
         """
-        children = RuntimeState(await self.get_history(instance_id)).open_children() if recursive else {}
+        if recursive:
+            await self._terminate_all(instance_id, reason)
+            return
         await self._control(
             instance_id,
             ExecutionTerminated(timestamp=self._stamp(), input=reason),
             allowed=LIVE,
             refusal=f"Cannot terminate the orchestration instance {instance_id}",
         )
-        for child in children.values():
-            status = await self._hub.instances.get(child, with_payloads=False)
-            if status is not None and not status.runtime_status.is_finished:
-                await self.terminate(child, reason, recursive=True)
+
+    async def _terminate_all(self, instance_id: str, reason: str | None) -> None:
+        status = await self._hub.instances.get(instance_id, with_payloads=False)
+        if status is None or status.runtime_status is not OrchestrationStatus.Terminated:
+            await self.terminate(instance_id, reason)
+            await self.wait_for_completion(instance_id, timeout=_TERMINATION, poll=_TERMINATION_POLL)
+        children = RuntimeState(await self.get_history(instance_id)).open_children().values()
+        await asyncio.gather(*(self._terminate_child(child, reason) for child in children))
+
+    async def _terminate_child(self, instance_id: str, reason: str | None) -> None:
+        """Terminate a child; its row comes with its first episode, which may still lie ahead."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + _TERMINATION
+        while loop.time() < deadline:
+            if await self._hub.instances.get(instance_id, with_payloads=False) is not None:
+                break
+            await asyncio.sleep(_TERMINATION_POLL)
+        with contextlib.suppress(InvalidOperationError, InstanceNotFoundError):  # it has ended, or never began
+            await self._terminate_all(instance_id, reason)
 
     async def suspend(self, instance_id: str, reason: str | None) -> None:
         """Ask a live instance to pause."""

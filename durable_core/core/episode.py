@@ -28,7 +28,6 @@ from durable_core.core.history import (
     ExecutionCompleted,
     ExecutionStarted,
     FailureDetails,
-    GenericEvent,
     HistoryEvent,
     OrchestrationInstance,
     OrchestrationStatus,
@@ -85,7 +84,7 @@ def judge(
     if wanted and wanted != started.instance.execution_id:
         # An answer for a generation that we cannot see: an old one, or one whose checkpoint is still on its way.
         return Verdict.DEFER if is_reply and patient and not state.is_finished else Verdict.DROP
-    if state.is_finished and not isinstance(event, GenericEvent):
+    if state.is_finished:
         return Verdict.DROP
     if state.is_duplicate(event):
         return Verdict.DROP
@@ -175,7 +174,7 @@ def run_episode(
     """
     now = max(now, state.last_started + 1)
     if run is None:
-        run = OrchestrationRun(orchestrator, state.events)
+        run = begin_run(state, orchestrator)
         run.feed(state.events, replaying=not _never_ran(state))
     first = len(state.events)
     fresh: list[HistoryEvent] = [OrchestratorStarted(timestamp=now), *(_played(event) for event in received)]
@@ -189,8 +188,8 @@ def run_episode(
         now += 1
         status = run.custom_status
         state, first = _next_generation(next_start, now), 0
-        run = OrchestrationRun(orchestrator, state.events)
-        run.custom_status = status
+        state.inherited_status = status
+        run = begin_run(state, orchestrator)
         generations += 1
         if generations >= rules.generations or not rules.accepts(next_start.started.version):
             _break_off(state, outgoing, now)
@@ -200,6 +199,13 @@ def run_episode(
     if not isinstance(state.events[-1], OrchestratorCompleted):
         state.add(OrchestratorCompleted(timestamp=now))
     return Episode(state, first, state.events[first:], outgoing, number, run.custom_status), run
+
+
+def begin_run(state: RuntimeState, orchestrator: Orchestrator) -> OrchestrationRun:
+    """A new execution of the generation in ``state``, which has been fed nothing yet."""
+    run = OrchestrationRun(orchestrator, state.events)
+    run.custom_status = state.inherited_status
+    return run
 
 
 @dataclass(frozen=True, slots=True)

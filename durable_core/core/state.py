@@ -44,6 +44,7 @@ class RuntimeState:
         episodes: number of OrchestratorStarted events.
         is_continued: an earlier generation continued as new; only then is the row that begins it marked as played.
         locks: entities that were asked for a lock and have not been released, by lock request.
+        inherited_status: custom status of the generation before this one, with which this one begins (behaviour 50).
     """
 
     def __init__(self, events: Iterable[HistoryEvent] = ()) -> None:
@@ -54,6 +55,7 @@ class RuntimeState:
         self.episodes = 0
         self.last_started = 0
         self.is_continued = False
+        self.inherited_status: str | None = None
         self._scheduled: set[int] = set()
         self._seen: set[_Key] = set()
         self._activities: set[int] = set()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from durable_core.core.history import HistoryEvent
 from durable_core.errors import AlreadyExistsError, DurableError, NotFoundError, PreconditionFailedError
@@ -47,6 +48,7 @@ class LoadedHistory:
         blobs: name of the blob of each overflowed column, by (position, column).
         is_complete: the last checkpoint was not cut off.
         receipts: what an entity remembers of received messages, None if nothing.
+        inherited_status: custom status with which the generation began, None if there was none.
     """
 
     events: Sequence[HistoryEvent]
@@ -56,6 +58,7 @@ class LoadedHistory:
     blobs: Mapping[tuple[int, str], str] = field(default_factory=dict)
     is_complete: bool = True
     receipts: str | None = None
+    inherited_status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +112,7 @@ class HistoryStore:
             blobs,
             loaded.is_complete,
             loaded.receipts,
+            loaded.inherited_status,
         )
 
     async def rows(self, instance_id: str, *, select: Sequence[str] = ()) -> list[Row]:
@@ -140,6 +144,7 @@ class HistoryStore:
         leftovers: Sequence[str] = (),
         replaces: bool = False,
         receipts: str | None = None,
+        inherited_status: str | None = None,
     ) -> Appended:
         """Commit the new events of one episode.
 
@@ -149,6 +154,7 @@ class HistoryStore:
             leftovers: row keys of a cut-off checkpoint; those that are not overwritten are deleted.
             replaces: this is a new instance's first checkpoint, which may replace whatever history stands there.
             receipts: what an entity remembers of received messages, kept beside the sentinel's own columns.
+            inherited_status: custom status of the generation that these events replace, kept likewise.
 
         Raises:
             LostRaceError: the history moved on without us.
@@ -163,12 +169,15 @@ class HistoryStore:
                 if len(parts[-1]) >= MAX_ROWS:
                     parts.append([])
                 parts[-1].append(Operation(Verb.DELETE, {"PartitionKey": key, "RowKey": leftover}, ANY))
+        write = partial(self._write, key, execution_id, receipts=receipts, inherited_status=inherited_status)
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
             try:
-                etag = await self._write(key, execution_id, part, etag, last=last, receipts=receipts)
+                etag = await write(part, etag, last=last)
             except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as error:
-                etag = await self._after_conflict(key, execution_id, part, etag, error, replaces and number == 0, last)
+                etag = await self._after_conflict(
+                    key, execution_id, part, etag, error, write if replaces and number == 0 else None, last
+                )
         assert etag is not None
         blobs = {(first + position, column): str(rows[position][f"{column}{BLOB_NAME}"]) for position, column in urls}
         return Appended(etag, urls, blobs)
@@ -201,9 +210,15 @@ class HistoryStore:
         *,
         last: bool,
         receipts: str | None = None,
+        inherited_status: str | None = None,
     ) -> str:
-        complete_at = self._now() if last else None
-        sentinel = sentinel_row(key, execution_id, complete_at=complete_at, receipts=receipts if last else None)
+        sentinel = sentinel_row(
+            key,
+            execution_id,
+            complete_at=self._now() if last else None,
+            receipts=receipts if last else None,
+            inherited_status=inherited_status,
+        )
         lock = Operation(Verb.INSERT, sentinel) if etag is None else Operation(Verb.MERGE, sentinel, etag)
         etags = await self._tables.transaction(self._table, [*part, lock])
         new = etags[-1]
@@ -217,10 +232,14 @@ class HistoryStore:
         part: Sequence[Operation],
         etag: str | None,
         error: Exception,
-        replaces: bool,
+        write: Callable[..., Awaitable[str]] | None,
         last: bool,
     ) -> str:
-        """A 409 or 412 is a lost race only if what stands there is not what we wrote (design rule 2)."""
+        """A 409 or 412 is a lost race only if what stands there is not what we wrote (design rule 2).
+
+        Args:
+            write: writes ``part`` under another ETag, if this may replace whatever history stands there.
+        """
         ours = [operation.entity for operation in part if operation.verb is Verb.REPLACE]
         begin = str(ours[0]["RowKey"]) if ours else SENTINEL
         rows = await self._rows(f"PartitionKey eq {quote(key)} and RowKey ge {quote(begin)}")
@@ -239,9 +258,9 @@ class HistoryStore:
             if after:
                 raise LostRaceError("our checkpoint was written and another worker went on from it", committed=True)
             return sentinel.etag
-        if replaces and etag is None and sentinel.values.get("ExecutionId") != execution_id:
+        if write is not None and etag is None and sentinel.values.get("ExecutionId") != execution_id:
             try:
-                return await self._write(key, execution_id, part, sentinel.etag, last=last)
+                return await write(part, sentinel.etag, last=last)
             except PreconditionFailedError as again:
                 raise LostRaceError(f"the sentinel row moved twice ({again})") from again
         raise LostRaceError(f"the sentinel row belongs to another checkpoint ({error})") from error

@@ -75,14 +75,26 @@ def history_rows(instance_id: str, execution_id: str, events: Iterable[h.History
 RECEIPTS = "ReceivedRequests"
 """Our own column of an entity's sentinel: ids of messages that took effect (``core.entity_receipts``)."""
 
+INHERITED = "InheritedCustomStatus"
+"""Our own column of the sentinel: execution id of a generation that continues an older one, a line break, and the
+custom status that the older one showed last. It is in no event, and the code may go on from it (behaviour 50)."""
+_LONGEST_TEXT = 32_000
+"""UTF-16 code units of a String column, rounded down."""
+
 
 def sentinel_row(
-    partition_key: str, execution_id: str, *, complete_at: int | None, receipts: str | None = None
+    partition_key: str,
+    execution_id: str,
+    *,
+    complete_at: int | None,
+    receipts: str | None = None,
+    inherited_status: str | None = None,
 ) -> dict[str, Value]:
     """The row that locks the history; ``complete_at`` (ticks) only in the last batch of a checkpoint (task-hub 4.3).
 
     Args:
         receipts: of an entity, None for orchestrations.
+        inherited_status: of a generation that begins with these rows.
     """
     columns: dict[str, Value] = {
         "PartitionKey": partition_key,
@@ -94,6 +106,10 @@ def sentinel_row(
         columns["CheckpointCompletedTimestamp"] = DateTime(format_column(complete_at))
     if receipts is not None:
         columns[RECEIPTS] = receipts
+    if inherited_status is not None:
+        inherited = f"{execution_id}\n{inherited_status}"
+        if len(inherited.encode("utf-16-le", "surrogatepass")) <= 2 * _LONGEST_TEXT:
+            columns[INHERITED] = inherited
     return columns
 
 
@@ -358,6 +374,7 @@ class LoadedRows:
         partial_rows: row keys that a checkpoint cut off half-way left behind.
         is_complete: the last checkpoint was not cut off.
         receipts: what an entity remembers of received messages.
+        inherited_status: custom status with which the generation began.
     """
 
     rows: Sequence[Row]
@@ -366,6 +383,7 @@ class LoadedRows:
     partial_rows: Sequence[str]
     is_complete: bool = True
     receipts: str | None = None
+    inherited_status: str | None = None
 
 
 def assemble(rows: Iterable[Row]) -> LoadedRows:
@@ -395,7 +413,14 @@ def assemble(rows: Iterable[Row]) -> LoadedRows:
         partial,
         complete,
         str(sentinel.values[RECEIPTS]) if sentinel and sentinel.values.get(RECEIPTS) else None,
+        _inherited_status(sentinel, execution_id),
     )
+
+
+def _inherited_status(sentinel: Row | None, execution_id: Value) -> str | None:
+    """Column ``InheritedCustomStatus``, unless it is of an older generation."""
+    owner, _, status = str(sentinel.values.get(INHERITED) or "").partition("\n") if sentinel else ("", "", "")
+    return status if owner and owner == execution_id else None
 
 
 def _last_complete_episode(rows: Sequence[Row]) -> int:

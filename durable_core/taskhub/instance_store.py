@@ -141,9 +141,13 @@ class InstanceStore:
             del row["CustomStatus"]
         return row
 
-    async def merge(self, entity: Entity) -> str:
-        """Insert or merge one row."""
-        return await self._tables.merge(self._names.instances, entity)
+    async def merge(self, entity: Entity, etag: str | None = None) -> str:
+        """Insert or merge one row; with an ETag (``ANY`` for whatever it is) merge into an existing row.
+
+        Raises:
+            NotFoundError, PreconditionFailedError: there is no row of that ETag.
+        """
+        return await self._tables.merge(self._names.instances, entity, etag=etag)
 
     async def terminate(self, instance_id: str, event: ExecutionTerminated) -> bool:
         """End an instance that never ran; False if it has no row (task-hub 6.5)."""

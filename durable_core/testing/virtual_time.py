@@ -55,6 +55,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self.is_over = False
         """The program has ended; what is left is being cancelled."""
 
+    def end(self) -> None:
+        """The program has ended; from now on what is left is cancelled."""
+        self.is_over = True
+
     def time(self) -> float:
         """Virtual seconds since the loop was made."""
         return self._virtual
@@ -207,7 +211,7 @@ def run_on(loop: VirtualTimeLoop, main: Coroutine[Any, Any, T]) -> T:
         return loop.run_until_complete(main)
     finally:
         try:
-            loop.is_over = True
+            loop.end()
             cancel_rest(loop)
         finally:
             asyncio.set_event_loop(None)

@@ -10,6 +10,7 @@ from dataclasses import replace
 from durable_core.core.entities import Entity, Operation, Outcome, run_batch
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.entity_receipts import Receipts
+from durable_core.core.entity_state import EntityStatus, SchedulerState
 from durable_core.core.episode import Episode, Outgoing, Verdict
 from durable_core.core.history import EventRaised, OrchestrationInstance
 from durable_core.core.messages import TaskMessage
@@ -55,6 +56,9 @@ class EntitySession(Session):
     def _receipts_text(self) -> str | None:
         text = self._receipts.encode()
         return f"{text}\n{_unsent_text(self._unsent)}" if self._unsent else text
+
+    async def _custom_status(self, state: RuntimeState) -> str | None:
+        return EntityStatus.of(SchedulerState.decode(state.started.input if state.started else None)).encode()
 
     def _must_begin(self) -> bool:
         return False  # a batch has no decisions that a cut-off checkpoint could have lost

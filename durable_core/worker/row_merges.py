@@ -11,8 +11,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from durable_core.errors import StorageError, UnavailableError
-from durable_core.storage.base import Entity
+from durable_core.errors import DurableError, NotFoundError, StorageError, UnavailableError
+from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.instance_table import merge_columns
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
 
@@ -22,11 +22,17 @@ logger = logging.getLogger("durable_core.worker")
 _MOST = 64
 """Instances whose row and messages may lag behind their history before new episodes wait."""
 
+_QUICK = 5.0
+"""Seconds within which a partition that was lost cannot have been gone on with elsewhere."""
+_LATE = 15.0
+"""Seconds after which the partition may be another's although nothing here knows of it yet: the machine slept."""
+
 
 @dataclass(slots=True)
 class _Pending:
     entity: Entity
     covered: list[HeldMessage]
+    since: float
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -34,13 +40,23 @@ class RowMerges:
     """Writes the rows of all instances of this worker.
 
     Args:
-        merge: sends one merge.
+        merge: sends one merge, of an existing row only if an ETag is given.
         leases: deletes the covered messages.
+        owns: the instance still belongs to this worker.
+        repair: writes an instance's row from its history.
     """
 
-    def __init__(self, merge: Callable[[Entity], Awaitable[object]], leases: MessageLeases) -> None:
+    def __init__(
+        self,
+        merge: Callable[[Entity, str | None], Awaitable[object]],
+        leases: MessageLeases,
+        owns: Callable[[str], bool],
+        repair: Callable[[str], Awaitable[None]],
+    ) -> None:
         self._merge = merge
         self._leases = leases
+        self._owns = owns
+        self._repair = repair
         self._pending: dict[str, _Pending] = {}
         self._writers: dict[str, asyncio.Task[None]] = {}
         self._has_room = asyncio.Event()
@@ -56,15 +72,18 @@ class RowMerges:
         entity: Entity,
         covered: list[HeldMessage],
         after: Callable[[], None] | None = None,
+        *,
+        since: float,
     ) -> None:
         """Merge ``entity`` as soon as the instance's merge in flight is through, then delete ``covered``.
 
         Args:
             after: called when the row says so and the messages are gone.
+            since: loop time at which the write of the history began that the row follows.
         """
         waiting = self._pending.get(instance_id)
         if waiting is None:
-            waiting = self._pending[instance_id] = _Pending(entity, covered)
+            waiting = self._pending[instance_id] = _Pending(entity, covered, since)
         else:
             waiting.entity = merge_columns(waiting.entity, entity)
             waiting.covered.extend(covered)
@@ -91,9 +110,14 @@ class RowMerges:
 
     async def _send(self, instance_id: str, pending: _Pending) -> None:
         pause = 1.0
+        known_etag: str | None = None
         while True:
             try:
-                await self._merge(pending.entity)
+                await self._merge(pending.entity, known_etag)
+                break
+            except NotFoundError:
+                # Either no try has written it yet, or one has and the instance was purged since: the history tells.
+                await self._write_again(instance_id)
                 break
             except UnavailableError as error:
                 logger.warning(
@@ -104,17 +128,48 @@ class RowMerges:
                 )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
+                known_etag = ANY
+                if self._is_outrun(instance_id, pending.since):
+                    await self._give_up(instance_id, pending)
+                    return
             except StorageError as error:
                 # Nothing that a retry would mend: history stands, and its messages come back to have the row repaired.
                 logger.error("The Instances row of '%s' was refused by storage: %s", instance_id, error)
                 await asyncio.gather(*(self._put_off(held) for held in pending.covered))
                 return
+        if self._is_outrun(instance_id, pending.since) or _age(pending.since) > _LATE:
+            await self._write_again(instance_id)
         if len(pending.covered) == 1:
             await self._delete(pending.covered[0])
         else:
             await asyncio.gather(*(self._delete(held) for held in pending.covered))
         for call in pending.after:
             call()
+
+    async def _write_again(self, instance_id: str) -> None:
+        """The next owner may have written a newer row, which ours has just covered."""
+        pause = 1.0
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._repair(instance_id)
+                if _age(began) <= _QUICK:
+                    return
+            except UnavailableError as error:
+                logger.warning("The Instances row of '%s' could not be repaired, trying again: %s", instance_id, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 30.0)
+            except DurableError as error:
+                logger.error("The Instances row of '%s' could not be repaired: %s", instance_id, error)
+                return
+
+    def _is_outrun(self, instance_id: str, since: float) -> bool:
+        """The partition is another worker's, and has been for long enough that it may have gone on."""
+        return not self._owns(instance_id) and _age(since) > _QUICK
+
+    async def _give_up(self, instance_id: str, pending: _Pending) -> None:
+        logger.info("The Instances row of '%s' is left to the partition's next owner.", instance_id)
+        await asyncio.gather(*(self._put_off(held) for held in pending.covered))
 
     async def _delete(self, held: HeldMessage) -> None:
         try:
@@ -127,3 +182,7 @@ class RowMerges:
             await self._leases.put_off(held)
         except StorageError as error:
             logger.warning("A message could not be given back and appears when its lease ends: %s", error)
+
+
+def _age(since: float) -> float:
+    return asyncio.get_running_loop().time() - since

@@ -18,6 +18,7 @@ from durable_core.core.episode import (
     Outgoing,
     Verdict,
     answers_of_replaced,
+    begin_run,
     judge,
     order_received,
     reject,
@@ -38,7 +39,7 @@ from durable_core.core.messages import Sender
 from durable_core.core.replay import OrchestrationRun, Orchestrator
 from durable_core.core.state import RuntimeState, answered_parent, identity, settled_id
 from durable_core.core.versioning import VersionFailure
-from durable_core.errors import StorageError
+from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
 from durable_core.storage.base import Entity
 from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
 from durable_core.taskhub.instance_table import InstanceStatus, Urls
@@ -52,6 +53,10 @@ if TYPE_CHECKING:
     from durable_core.worker.sessions import Sessions
 
 logger = logging.getLogger("durable_core.worker")
+
+
+_CLOCKS_DIFFER = 5 * ticks.PER_SECOND
+"""Of two clients, as the service's ``Date`` headers let them know the time; and a little more."""
 
 
 @dataclass(slots=True)
@@ -223,6 +228,7 @@ class Session:
         self._blobs = dict(loaded.blobs)
         self._is_cut_off = not loaded.is_complete
         self._state = RuntimeState(loaded.events)
+        self._state.inherited_status = loaded.inherited_status
         self.foreign = self._state.open_activities() | self._children_elsewhere(self._state)
         self.foreign_requests = {
             request_id for request_id, entity in self._state.open_requests().items() if not self._manager.owns(entity)
@@ -257,7 +263,7 @@ class Session:
             await self._settle_without_history(batch)
             self.forget()
         elif batch.dropped:
-            await self._repair_row(state, batch.dropped)
+            await self._repair_row(state, batch)
         if state.is_finished:
             self.forget()
 
@@ -267,23 +273,32 @@ class Session:
         if others:
             row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
             if row is not None and row.runtime_status is OrchestrationStatus.Pending:
-                ends = next((item for item in others if isinstance(item.event, ExecutionTerminated)), None)
-                if ends is None:
-                    batch.dropped = [item for item in batch.dropped if item not in others]
-                    await self._manager.put_off(others, until=row.scheduled_start_time)
-                else:
-                    assert isinstance(ends.event, ExecutionTerminated)
-                    await self._manager.hub.instances.terminate(self.instance_id, ends.event)
+                await self._keep_for_start(batch, others, row)
             else:
                 logger.info(
                     "Instance '%s' does not exist: %d message(s) for it are dropped.", self.instance_id, len(others)
                 )
         await self._manager.delete(batch.dropped)
 
-    async def _repair_row(self, state: RuntimeState, dropped: list[Delivery]) -> None:
+    async def _keep_for_start(self, batch: Batch, early: list[Delivery], row: InstanceStatus) -> None:
+        """Put off what was sent to an instance whose start is on its way; a termination ends it before it runs."""
+        ends = next((item for item in early if isinstance(item.event, ExecutionTerminated)), None)
+        if ends is None:
+            batch.dropped = [item for item in batch.dropped if item not in early]
+            await self._manager.put_off(early, until=row.scheduled_start_time)
+        else:
+            assert isinstance(ends.event, ExecutionTerminated)
+            await self._manager.hub.instances.terminate(self.instance_id, ends.event)
+
+    async def _repair_row(self, state: RuntimeState, batch: Batch) -> None:
         """The history holds these messages already; a crash may have come between it and the Instances row."""
         hub = self._manager.hub
         row = await hub.instances.get(self.instance_id, with_payloads=False)
+        if row is not None and state.is_finished and _is_start_to_come(row, state):
+            early = [item for item in batch.dropped if _is_meant_for(item, row, state)]
+            if early:
+                await self._keep_for_start(batch, early, row)
+        dropped = batch.dropped
         last = ticks.format_column(state.events[-1].timestamp)
         if row is not None and row.execution_id != state.execution_id and not _is_behind(row, ticks.parse(last)):
             await self._manager.delete(dropped)
@@ -291,8 +306,27 @@ class Session:
         if row is not None and row.runtime_status is state.status and row.last_updated_time == ticks.parse(last):
             await self._manager.delete(dropped)
             return
-        status = await self._custom_status(state)
-        self._manager.merges.submit(self.instance_id, self._whole_row(state, status), [item.held for item in dropped])
+        if await self._write_row(state, row):
+            await self._manager.delete(dropped)
+        else:
+            batch.deferred.extend(dropped)
+
+    async def _write_row(self, state: RuntimeState, row: InstanceStatus | None) -> bool:
+        """Write the whole row from the history, unless ``row`` has changed since it was read.
+
+        Returns:
+            False if it has changed: what the history says may be old, too.
+        """
+        hub = self._manager.hub
+        if row is None and (await hub.history.load(self.instance_id)).etag is None:
+            return True  # purged meanwhile
+        entity = self._whole_row(state, await self._custom_status(state))
+        try:
+            await hub.instances.merge(entity, None if row is None else row.etag)
+        except (NotFoundError, PreconditionFailedError):
+            self.forget()
+            return False
+        return True
 
     def _whole_row(self, state: RuntimeState, status: str | None) -> Entity:
         """What makes the Instances row agree with the history, however far behind it is."""
@@ -304,14 +338,23 @@ class Session:
             self.instance_id, state.execution_id, events, status, urls, keeps_status=state.is_continued
         )
 
+    async def repair(self) -> None:
+        """Write the Instances row from the history, whatever it says now."""
+        written = False
+        while not written:
+            row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
+            state = await self._current_state([], [])
+            is_new = row is not None and row.execution_id != state.execution_id and _is_start_to_come(row, state)
+            written = state.started is None or is_new or await self._write_row(state, row)
+
     async def _custom_status(self, state: RuntimeState) -> str | None:
-        """The custom status is kept nowhere but in the row: run the code once more to know it."""
+        """No history keeps the custom status that the code sets: run the code once more to know it."""
         assert state.started is not None
         orchestrator = self._manager.functions.orchestrator(state.started.name)
         if orchestrator is None:
             return None
         if self._run is None:
-            run = OrchestrationRun(orchestrator, state.events)
+            run = begin_run(state, orchestrator)
             await self._manager.user_code.call(lambda: run.feed(state.events, replaying=True))
             run.take_decisions()
             self._run = run
@@ -386,6 +429,7 @@ class Session:
         )
         state = self._state = episode.state
         execution_id = state.execution_id
+        since = asyncio.get_running_loop().time()
         try:
             appended = await manager.hub.history.append(
                 self.instance_id,
@@ -396,6 +440,7 @@ class Session:
                 leftovers=self._leftovers,
                 replaces=any(delivery.is_new_instance for delivery in batch.accepted),
                 receipts=self._receipts_text(),
+                inherited_status=state.inherited_status if episode.first == 0 else None,
             )
         except LostRaceError as error:
             if error.committed:
@@ -428,8 +473,9 @@ class Session:
             elif isinstance(delivery.event, EventRaised):
                 self.foreign_requests.discard(delivery.event.name)
         self._hand_over(written)
-        if batch.dropped:
-            # A duplicate tells of a crash that may have come between an earlier checkpoint and its row.
+        if batch.dropped or any(isinstance(delivery.event, GenericEvent) for delivery in batch.accepted):
+            # A duplicate tells of a crash that may have come between an earlier checkpoint and its row; after a rewind
+            # the row may still tell of the failure.
             entity = self._whole_row(state, episode.custom_status)
         else:
             entity = self._row(state, episode.events, episode.custom_status, appended.urls)
@@ -442,7 +488,7 @@ class Session:
                 manager.delete_blobs(replaced)
 
         covered = [delivery.held for delivery in (*batch.accepted, *batch.dropped)]
-        manager.merges.submit(self.instance_id, entity, covered, after)
+        manager.merges.submit(self.instance_id, entity, covered, after, since=since)
         if finished is not None or manager.settings.force_replay:
             self.forget()
 
@@ -479,6 +525,19 @@ class Session:
         """Some other worker may complete this task; what an older generation asked for is awaited by nobody."""
         if self._state is not None and asking.execution_id == self._state.execution_id:
             self.foreign.add(task_id)
+
+
+def _is_start_to_come(row: InstanceStatus, state: RuntimeState) -> bool:
+    """A client has started the instance anew, and the history is still that of the run before."""
+    return row.runtime_status is OrchestrationStatus.Pending and row.execution_id != state.execution_id
+
+
+def _is_meant_for(item: Delivery, row: InstanceStatus, state: RuntimeState) -> bool:
+    """A client's message that was sent after the start to come, rather than to the run before."""
+    if isinstance(item.event, ExecutionStarted) or item.message.target.execution_id is not None:
+        return False
+    sent_before = (row.created_time or 0) - _CLOCKS_DIFFER
+    return item.event.timestamp >= sent_before and not state.is_duplicate(item.event)
 
 
 def _is_behind(row: InstanceStatus, last: int) -> bool:

@@ -66,7 +66,7 @@ class Sessions:
             accepts=settings.versioning.accepts,
         )
         self._complaints: set[tuple[str, str]] = set()
-        self.merges = RowMerges(hub.instances.merge, leases)
+        self.merges = RowMerges(hub.instances.merge, leases, self.owns, self._repair)
         self._others_alive = others_alive
         self._set_aside = set_aside
         self._endless: set[str] = set()
@@ -152,13 +152,19 @@ class Sessions:
             return
         session = self._active.get(instance_id) or self._cached.pop(instance_id, None)
         if session is None:
-            kind = EntitySession if is_entity(instance_id) else Session
-            session = kind(self, instance_id, partition)
+            session = self._new_session(instance_id, partition)
         session.inbox.append(delivery)
         self.backlog += 1
         if session.task is None:
             self._active[instance_id] = session
             session.task = asyncio.create_task(self._work(session))
+
+    async def _repair(self, instance_id: str) -> None:
+        await self._new_session(instance_id, self.hub.partition_of(instance_id)).repair()
+
+    def _new_session(self, instance_id: str, partition: int) -> Session:
+        kind = EntitySession if is_entity(instance_id) else Session
+        return kind(self, instance_id, partition)
 
     def deliver_at(self, delivery: Delivery, due: int | None) -> None:
         """Deliver at ``due`` ticks, now if None."""

@@ -12,6 +12,7 @@ from typing import Any
 from durable_core.core.history import ExecutionCompleted
 from durable_core.core.replay import OrchestrationRun, Orchestrator
 from durable_core.core.tasks import TaskBase
+from durable_core.storage.base import StorageAccount
 from durable_core.storage.memory import MemoryStorage, StorageCall
 from durable_core.taskhub.hub import PartitionManagement, TaskHub
 from durable_core.taskhub.names import HubNames
@@ -117,10 +118,14 @@ class World:
         self.faults = Faults()
         self.storage.faults = self.faults
 
+    def account(self, name: str) -> StorageAccount:
+        """Storage as the process of this name sees it."""
+        return self.storage.account(name)
+
     async def start(self, name: str = "one", functions: Functions | None = None, **settings: Any) -> Process:
         """Start a worker and wait until it is up."""
         loop = asyncio.get_running_loop()
-        account = self.storage.account(name)
+        account = self.account(name)
         random = Random(self.random.getrandbits(32))
         hub = TaskHub(account, self.names, random, self.management)
         own = replace(self.settings, **settings)
@@ -146,7 +151,7 @@ class World:
     def client(self, name: str = "client") -> TextClient:
         """A client in a process without a worker."""
         return TextClient(
-            TaskHub(self.storage.account(name), self.names, Random(self.random.getrandbits(32))), random=self.random
+            TaskHub(self.account(name), self.names, Random(self.random.getrandbits(32))), random=self.random
         )
 
     def kill(self, process: Process | str) -> None:

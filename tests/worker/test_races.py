@@ -1,0 +1,220 @@
+"""Races that the simulation found: each test makes one of them happen for sure."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from durable_core.core.history import ExecutionCompleted, GenericEvent, OrchestrationStatus
+from durable_core.core.replay import OrchestrationRun
+from durable_core.core.tasks import WhenAllTask
+from durable_core.core.ticks import PER_SECOND
+from durable_core.errors import InvalidOperationError, UnavailableError
+from durable_core.storage.memory import StorageCall
+from durable_core.testing.virtual_time import run
+from tests.worker.sample import ACTIVITIES, ORCHESTRATORS
+from tests.worker.world import Process, Steps, World, call, decode, finish, functions
+
+
+def shows(run: OrchestrationRun) -> Steps:
+    """Shows something, continues as new, and shows nothing more."""
+    if decode(run.input) == "last":
+        yield call(run, "say", "x")
+        return run.custom_status
+    run.custom_status = '"shown by the first"'
+    yield call(run, "say", "x")
+    run.continue_as_new('"last"')
+    return None
+
+
+def has_children(run: OrchestrationRun) -> Steps:
+    return (yield WhenAllTask([run.call_sub_orchestration("waiter", None, decode) for _ in range(2)]))
+
+
+def world_of() -> World:
+    return World(functions({**ORCHESTRATORS, "shows": shows, "has_children": has_children}, ACTIVITIES))
+
+
+async def status_of(process: Process, instance_id: str) -> OrchestrationStatus:
+    status = await process.client.get_status(instance_id)
+    assert status is not None
+    return status.runtime_status
+
+
+def test_what_a_generation_showed_last_outlives_its_worker() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        merges = 0
+
+        def kill(call: StorageCall) -> None:
+            nonlocal merges
+            if call.kind == "table.merge" and call.resource == world.names.instances and call.client == "one":
+                merges += 1
+                if merges == 2:  # the row that follows the continue-as-new
+                    world.kill("one")
+
+        world.faults.before_hooks.append(kill)
+        await one.client.start_new("shows", instance_id="s")
+        await asyncio.sleep(1)
+        assert "one" in world.faults.dead
+        two = await world.start("two")
+        status = await two.client.wait_for_completion("s", timeout=300)
+        assert status is not None and status.custom_status == '"shown by the first"'
+        assert status.output == json.dumps('"shown by the first"')
+
+    run(main(), limit=3600)
+
+
+def test_what_is_sent_to_a_scheduled_run_is_not_taken_for_the_run_before() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await finish(one, "hello5", instance_id="again")
+        await one.client.start_new("waiter", instance_id="again", start_at=one.hub.now() + 60 * PER_SECOND)
+        await one.client.raise_event("again", "go", '"early"')
+        await asyncio.sleep(300)
+        status = await one.client.get_status("again")
+        assert status is not None and status.runtime_status is OrchestrationStatus.Completed, status
+        await one.client.start_new("waiter", instance_id="again", start_at=one.hub.now() + 60 * PER_SECOND)
+        await one.client.terminate("again", "not needed")
+        await asyncio.sleep(300)
+        assert await status_of(one, "again") is OrchestrationStatus.Terminated
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+def test_behaviour_46_a_recursive_termination_reaches_children_that_have_not_begun() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        client = world.client("client")
+        await client.start_new("has_children", instance_id="parent")
+        await client.terminate("parent", "enough", recursive=True)
+        await asyncio.sleep(60)
+        rows = [status async for status in client.all_instances()]
+        assert [row.runtime_status for row in rows] == [OrchestrationStatus.Terminated] * len(rows)
+        await one.client.start_new("has_children", instance_id="second")
+        await asyncio.sleep(0.1)
+        await client.terminate("second", "enough", recursive=True)
+        await client.terminate("second", "enough", recursive=True)  # once more does no harm
+        await asyncio.sleep(60)
+        rows = [status async for status in client.all_instances()]
+        assert len(rows) >= 4
+        assert {row.runtime_status for row in rows} == {OrchestrationStatus.Terminated}
+
+    run(main(), limit=3600)
+
+
+def test_a_client_that_dies_between_the_steps_of_a_rewind_leaves_nothing_that_a_second_try_does_not_mend() -> None:
+    async def main(deadly: int) -> None:
+        ill = [True]
+
+        def sick(value: object) -> object:
+            if ill[0]:
+                raise ValueError("still ill")
+            return "well"
+
+        def child(run: OrchestrationRun) -> Steps:
+            return (yield call(run, "sick"))
+
+        def parent(run: OrchestrationRun) -> Steps:
+            return (yield run.call_sub_orchestration("child", None, decode, instance_id="c"))
+
+        world = World(functions({"parent": parent, "child": child}, {"sick": sick}))
+        one = await world.start()
+        await finish(one, "parent", instance_id="p")
+        ill[0] = False
+        client = world.client("rewinder")
+        writes = 0
+
+        def fail(call: StorageCall) -> None:
+            nonlocal writes
+            if call.client == "rewinder" and call.kind in ("table.transaction", "queue.put", "table.merge"):
+                writes += 1
+                if deadly <= writes < deadly + 6:  # puts are tried again
+                    raise UnavailableError("injected", status=503)
+
+        world.faults.before_hooks.append(fail)
+        for _ in range(8):
+            try:
+                await client.rewind("p", "healed")
+                break
+            except UnavailableError:
+                await asyncio.sleep(0.1)
+            except InvalidOperationError:  # the try before has done enough
+                break
+        await asyncio.sleep(300)
+        status = await one.client.get_status("p")
+        assert status is not None
+        assert (status.runtime_status, status.output) == (OrchestrationStatus.Completed, '"well"'), deadly
+        events = await one.client.get_history("p")
+        assert sum(isinstance(event, ExecutionCompleted) for event in events) == 1
+        assert any(isinstance(event, GenericEvent) for event in events)
+        assert world.left_over() == {}
+
+    for deadly in range(1, 8):
+        run(main(deadly), limit=3600)
+
+
+def test_the_row_of_a_worker_that_slept_does_not_stay_over_a_newer_one() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await one.client.start_new("waiter", instance_id="w")
+        held = asyncio.Event()
+        original = one.hub.instances.merge
+
+        async def late(*arguments: object) -> str:
+            await held.wait()
+            return await original(*arguments)  # type: ignore[arg-type]
+
+        one.worker.sessions.merges._merge = late
+        await one.client.raise_event("w", "unexpected", "1")
+        await asyncio.sleep(2)
+        world.faults.before_hooks.append(_lease_trouble)
+        two = await world.start("two")
+        await asyncio.sleep(90)  # the partitions pass on
+        await world.client("client").raise_event("w", "go", '"x"')
+        await asyncio.sleep(60)
+        assert await status_of(two, "w") is OrchestrationStatus.Completed
+        newest = (await two.client.get_status("w")).last_updated_time  # type: ignore[union-attr]
+        held.set()
+        await asyncio.sleep(30)
+        status = await two.client.get_status("w")
+        assert status is not None
+        assert (status.runtime_status, status.last_updated_time) == (OrchestrationStatus.Completed, newest)
+
+    run(main(), limit=3600)
+
+
+def _lease_trouble(call: StorageCall) -> None:
+    if call.client == "one" and (call.resource.endswith("Partitions") or call.kind == "queue.update"):
+        raise UnavailableError("injected", status=503)
+
+
+def test_a_purged_instance_does_not_come_back_with_a_row_that_was_written_already() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        lost = [False]
+
+        def lose(call: StorageCall) -> None:
+            if call.kind == "table.merge" and call.resource == world.names.instances and call.client == "one":
+                row = next(iter(world.storage.rows(world.names.instances)), None)
+                if row is not None and row.values.get("RuntimeStatus") == "Completed" and not lost[0]:
+                    lost[0] = True
+                    raise UnavailableError("the answer is lost", status=503)
+
+        world.faults.after_hooks.append(lose)
+        await one.client.start_new("hello5", instance_id="gone")
+        client = world.client("purger")
+        await client.wait_for_completion("gone", timeout=60, poll=0.01)
+        await client.purge("gone")
+        await asyncio.sleep(60)
+        assert lost[0]
+        assert world.storage.rows(world.names.instances) == []
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)

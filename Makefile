@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: start test check bench chaos clean
+.PHONY: start test check bench chaos simulate clean
 
 start: $(STAMP)
 	@$(BIN)/durable start
@@ -21,6 +21,10 @@ check: $(STAMP)
 
 chaos: $(STAMP)
 	CHAOS_KILLS=200 $(BIN)/python -m pytest -s -o faulthandler_timeout=0 tests/chaos
+
+SEEDS ?= 10000
+simulate: $(STAMP)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -11,30 +11,26 @@ from durable_core.core.entities import Entity, EntitySignal, Operation, Outcome
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.ticks import PER_SECOND
+from durable_core.worker.functions import Functions
 from tests.worker.world import Steps, call, decode, functions
 
 ACCOUNTS = ("a", "b", "c")
 
 
-@dataclass(frozen=True)
-class EntityProgram:
-    """The input of one orchestration and its effects.
+Program = list[list[Any]]
+
+
+@dataclass
+class Effects:
+    """What a program does to the accounts.
 
     Attributes:
         adds: what each operation, named by its token, adds to an account; every one takes effect once.
         ordered: tokens of operations on one account in the order in which they were asked for.
-        status: how the orchestration ends.
-        is_terminated: a client ends it while it holds locks.
     """
 
-    steps: list[list[Any]]
     adds: dict[str, tuple[str, int]] = field(default_factory=dict)
     ordered: dict[str, list[str]] = field(default_factory=dict)
-    status: str = "Completed"
-
-    @property
-    def is_terminated(self) -> bool:
-        return self.status == "Terminated"
 
     def add(self, token: str, account: str, amount: int, *, in_order: bool = True) -> None:
         self.adds[token] = (account, amount)
@@ -42,41 +38,58 @@ class EntityProgram:
             self.ordered.setdefault(account, []).append(token)
 
 
-def random_program(random: Random, name: str) -> EntityProgram:
-    program = EntityProgram([])
+def random_program(random: Random, name: str) -> Program:
+    """Steps, each ``[kind, token, ...]``; the last one says how the program ends."""
+    program: Program = []
     for number in range(random.randint(1, 5)):
         token = f"{name}/{number:02d}"
         kind = random.choice(["call", "signals", "move", "move", "move", "fails", "later", "again", "chain"])
         account = random.choice(ACCOUNTS)
         amount = random.randint(1, 9)
         if kind == "call":
-            program.add(token, account, amount)
-            program.steps.append([kind, token, account, amount])
+            program.append([kind, token, account, amount])
         elif kind == "signals":
-            count = random.randint(1, 4)
-            for part in range(count):
-                program.add(f"{token}.{part}", account, amount)
-            program.steps.append([kind, token, account, amount, count])
+            program.append([kind, token, account, amount, random.randint(1, 4)])
         elif kind == "move":
-            source, target = random.sample(ACCOUNTS, 2)
-            program.add(f"{token}.0out", source, -amount)
-            program.add(f"{token}.1in", target, amount)
-            program.steps.append([kind, token, source, target, amount])
+            program.append([kind, token, *random.sample(ACCOUNTS, 2), amount])
         elif kind == "later":
-            program.add(token, account, amount, in_order=False)
-            program.steps.append([kind, token, account, amount, random.choice([0, 1, 45])])
+            program.append([kind, token, account, amount, random.choice([0, 1, 45])])
         elif kind == "chain":
-            other = random.choice(ACCOUNTS)
-            program.add(token, account, 0)
-            program.add(f"{token}.next", other, amount, in_order=False)
-            program.steps.append([kind, token, account, other, amount])
+            program.append([kind, token, account, random.choice(ACCOUNTS), amount])
         else:
-            program.steps.append([kind, token, account])
+            program.append([kind, token, account])
     # A delayed signal of its own would run inside the sender's critical section, so those come last.
-    program.steps.sort(key=lambda step: step[0] == "later")
+    program.sort(key=lambda step: step[0] == "later")
     status = random.choice(["Completed", "Completed", "Failed", "Terminated"])
-    program.steps.append(["end", status, *random.sample(ACCOUNTS, 2)])
-    return replace(program, status=status)
+    return [*program, ["end", status, *random.sample(ACCOUNTS, 2)]]
+
+
+def status(program: Program) -> str:
+    """How it ends; a program without its last step just ends."""
+    return next((str(step[1]) for step in program if step[0] == "end"), "Completed")
+
+
+def effects(program: Program) -> Effects:
+    """The sequential model of a program."""
+    result = Effects()
+    for kind, token, *arguments in program:
+        if kind == "call":
+            result.add(token, arguments[0], arguments[1])
+        elif kind == "signals":
+            account, amount, count = arguments
+            for part in range(count):
+                result.add(f"{token}.{part}", account, amount)
+        elif kind == "move":
+            source, target, amount = arguments
+            result.add(f"{token}.0out", source, -amount)
+            result.add(f"{token}.1in", target, amount)
+        elif kind == "later":
+            result.add(token, arguments[0], arguments[1], in_order=False)
+        elif kind == "chain":
+            account, other, amount = arguments
+            result.add(token, account, 0)
+            result.add(f"{token}.next", other, amount, in_order=False)
+    return result
 
 
 def account(key: str) -> EntityId:
@@ -115,7 +128,8 @@ def move(run: OrchestrationRun, token: str, source: str, target: str, amount: in
 
 def accountant(run: OrchestrationRun) -> Steps:
     """Runs the steps of its input, and ends as the last one says."""
-    todo = decode(run.input)
+    given = decode(run.input)
+    todo = given["steps"]
     while todo:
         kind, token, *arguments = todo.pop(0)
         if kind == "call":
@@ -140,7 +154,7 @@ def accountant(run: OrchestrationRun) -> Steps:
             yield ask(run, key, "add", token, 0, other, amount)
         elif kind == "again":
             with (yield run.entities.lock([account(arguments[0])])):
-                run.continue_as_new(json.dumps(todo))
+                run.continue_as_new(json.dumps({**given, "steps": todo}))
             return None
         else:
             yield from _end(run, token, arguments)
@@ -157,7 +171,12 @@ def _end(run: OrchestrationRun, status: str, keys: list[str]) -> Steps:
     yield run.wait_for_event("never", decode)
 
 
-ENTITY_FUNCTIONS = replace(
-    functions({"accountant": accountant}, {"think": lambda value: value}),
-    entities={"account": Entity("account", run_account)},
-)
+def with_accounts(base: Functions) -> Functions:
+    """``base``, and what the programs over accounts need."""
+    own = functions({"accountant": accountant}, {"think": lambda value: value})
+    return replace(
+        base,
+        orchestrators={**base.orchestrators, **own.orchestrators},
+        activities={**base.activities, **own.activities},
+        entities={"account": Entity("account", run_account)},
+    )

@@ -161,7 +161,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         while scheduled and scheduled[0].cancelled():
             handle = heapq.heappop(scheduled)
             handle._scheduled = False
-            self._timer_cancelled_count -= 1  # type: ignore[attr-defined]
+            self._timer_cancelled_count -= 1
 
     def _waiting(self) -> str:
         """Names and places of some tasks that have not ended."""

@@ -136,7 +136,7 @@ async def _check_history(scene: Scene, hub: TaskHub, row: InstanceStatus) -> Non
         assert row.runtime_status is OrchestrationStatus.Terminated, f"{key} has no history: {row}"
         return
     state = RuntimeState(events)
-    never_ran = row.runtime_status is OrchestrationStatus.Terminated and row.generation and row.scheduled_start_time
+    never_ran = row.runtime_status is OrchestrationStatus.Terminated and row.generation
     if never_ran and row.execution_id != state.execution_id:
         return  # it was terminated before it began; the history is that of the run before
     assert row.execution_id == state.execution_id, f"the row of {key} is of another run: {row}"

@@ -51,7 +51,8 @@ def plan_rewind(events: Sequence[HistoryEvent]) -> RewindPlan:
         return plan
     plan.undone.add(end)
     created = {event.event_id: index for index, event in enumerate(events[:end]) if isinstance(event, _DECISIONS)}
-    last = max(created.values(), default=-1)
+    # By number, not by place: what an earlier rewind reopened was decided again, behind what came later.
+    last = created[max(created)] if created else -1
     culprits = [index for index in range(last + 1, end) if isinstance(events[index], _FAILURES)]
     if not culprits:
         culprits = _exhausted_retries(events, last, end)

@@ -218,3 +218,21 @@ def test_a_purged_instance_does_not_come_back_with_a_row_that_was_written_alread
         assert world.left_over() == {}
 
     run(main(), limit=3600)
+
+
+def test_a_start_that_was_purged_before_it_was_due_does_not_replace_the_run_that_came_after_it() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await finish(one, "hello5", instance_id="again")
+        await one.client.start_new("waiter", instance_id="again", start_at=one.hub.now() + 60 * PER_SECOND)
+        await one.client.terminate("again", "not needed")
+        await asyncio.sleep(5)
+        await one.client.purge("again")
+        await one.client.start_new("has_children", instance_id="again")
+        await asyncio.sleep(1500)
+        status = await one.client.get_status("again")
+        assert status is not None and status.name == "has_children"
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)

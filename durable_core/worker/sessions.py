@@ -233,7 +233,8 @@ class Sessions:
         Args:
             until: ticks at which what they wait for happens; they are looked at again right behind it at the latest.
         """
-        longest = None if until is None else seconds_until(until, self.hub.now()) + 1
+        is_ahead = until is not None and until > self.hub.now()  # behind it the usual back-off: it may take its time
+        longest = seconds_until(until, self.hub.now()) + 1 if until is not None and is_ahead else None
         await asyncio.gather(*(self._put_off(delivery, longest) for delivery in deliveries))
 
     async def failed(self, deliveries: Sequence[Delivery], error: Exception) -> None:

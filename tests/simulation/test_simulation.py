@@ -20,7 +20,7 @@ from tests.simulation.simulation import simulate
 FIRST = int(os.environ.get("SIMULATION_FIRST", "0"))
 COUNT = int(os.environ.get("SIMULATION_SEEDS", "500"))
 CHUNK = 25
-OPEN = frozenset({22, 460})
+OPEN = frozenset({460})
 """Seeds that fail for reasons not found yet: to be explained and taken out of here one by one."""
 CHUNKS = [range(begin, min(begin + CHUNK, FIRST + COUNT)) for begin in range(FIRST, FIRST + COUNT, CHUNK)]
 

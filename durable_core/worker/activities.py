@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import Any, Protocol, TypeVar
@@ -15,6 +17,7 @@ from durable_core.core.messages import TaskMessage
 from durable_core.errors import StorageError, UnavailableError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage
 from durable_core.taskhub.hub import TaskHub
+from durable_core.worker.activity_slots import AHEAD, ActivitySlots
 from durable_core.worker.attempts import cut_off
 from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
@@ -33,6 +36,8 @@ T = TypeVar("T")
 
 _OWNERS_PAUSE = 5.0
 """Longest pause between polls while other workers may hold work items of instances that live here."""
+_PATIENCE = 1.0
+"""Seconds after which a work item that waits for a slot here is left to any worker."""
 
 
 class ResultSink(Protocol):
@@ -47,12 +52,29 @@ class ResultSink(Protocol):
     def has_visible_work(self) -> bool:
         """An instance of this worker waits for a work item that was left to any worker."""
 
+    def left_to_others(self, work: TaskMessage) -> None:
+        """A work item that was handed over here is visible after all: any worker may complete it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A work item that waits for a slot.
+
+    Attributes:
+        since: seconds on the loop's clock.
+        was_received: it came from the queue. Giving it back would look as if a worker had died with it.
+    """
+
+    held: HeldMessage
+    since: float
+    was_received: bool
+
 
 class ActivityWorker:
     """Runs activities in a bounded number of slots.
 
-    A slot is reserved for each work item that an episode hands over; what does not fit is written visible ("surplus")
-    for any worker of the hub, this one included.
+    An episode hands over the work items that find a free slot, or one that is free in a moment because activities are
+    short; the others are written visible ("surplus") for any worker of the hub, this one included.
     """
 
     def __init__(
@@ -75,27 +97,34 @@ class ActivityWorker:
         self._settings = settings
         self._set_aside = set_aside
         self._others_alive = others_alive
-        self._free = settings.max_concurrent_activities
+        self._slots = ActivitySlots(settings.max_concurrent_activities)
         self._surplus = False
-        self._slot_freed = asyncio.Event()
         self._polling = PollingInterval(settings.max_polling_interval, random)
-        self._running: dict[asyncio.Task[None], HeldMessage | None] = {}
+        self._waiting: deque[_Waiting] = deque()
+        self._running: dict[asyncio.Task[None], HeldMessage] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        """Work items on their way in or back."""
+        self._turn: asyncio.Future[None] | None = None
+        """The receive that waits for a slot; the first that is free is its."""
+        self._is_receiving = False
+        """A receive has the slot that it waited for."""
+        self._watch: asyncio.TimerHandle | None = None
         self._stopping = False
 
     # ---- for checkpoints -------------------------------------------------------------------------------------------
 
-    def reserve(self, wanted: int) -> int:
-        """Take up to ``wanted`` free slots for work items about to be handed over; none while surplus is known."""
+    def reserve(self, names: Sequence[str]) -> int:
+        """How many of the work items about to be written, from the first on, this process keeps for itself; none while
+        surplus is known."""
         if self._surplus:
             return 0
-        granted = min(wanted, self._free)
-        self._free -= granted
-        return granted
+        is_behind = bool(self._waiting) and self._now() - self._waiting[0].since > AHEAD
+        return self._slots.promise(names, is_behind=is_behind)
 
-    def release(self, slots: int) -> None:
-        """Give reserved slots back unused."""
-        self._free += slots
-        self._slot_freed.set()
+    def release(self, names: Iterable[str]) -> None:
+        """These work items will not be handed over after all."""
+        self._slots.withdraw(names)
+        self._fill()
 
     def note_surplus(self) -> None:
         """Visible work items were written: receive from the queue until it is empty."""
@@ -103,15 +132,9 @@ class ActivityWorker:
         self._polling.signal()
 
     def run_reserved(self, held: HeldMessage) -> None:
-        """Run a work item for which a slot was reserved; it goes back to its queue when this worker stops."""
-        if self._stopping:
-            self._track(asyncio.create_task(self._give_back(held)), held)
-        else:
-            self._track(asyncio.create_task(self._run(held)), held)
-
-    def _track(self, task: asyncio.Task[None], held: HeldMessage | None) -> None:
-        self._running[task] = held
-        task.add_done_callback(self._finished)
+        """Run a work item that was kept for this process; it goes back to its queue when this worker stops."""
+        self._slots.withdraw([_name(held)])
+        self._accept(held, was_received=False)
 
     def signal(self) -> None:
         """A work item is visible: receive it now."""
@@ -122,10 +145,89 @@ class ActivityWorker:
         self._polling.hurry(seconds)
 
     def stop_polling(self) -> None:
-        """Receive no more; what runs goes on."""
+        """Receive no more and give back what waits for a slot; what runs goes on."""
         self._stopping = True
         self._polling.signal()
-        self._slot_freed.set()
+        self._begin_receive()
+        while self._waiting:
+            held = self._waiting.popleft().held
+            self._slots.leave(_name(held))
+            self._in_background(self._give_back(held))
+
+    # ---- slots -----------------------------------------------------------------------------------------------------
+
+    def _accept(self, held: HeldMessage, *, was_received: bool) -> None:
+        if self._stopping:
+            self._in_background(self._give_back(held))
+            return
+        self._slots.take(_name(held))
+        self._waiting.append(_Waiting(held, self._now(), was_received))
+        self._fill()
+        if self._waiting and self._watch is None:
+            self._watch_waiting()
+
+    def _fill(self) -> None:
+        """Let those begin that have a slot."""
+        if self._slots.room() > 0:
+            self._begin_receive()
+        while self._waiting and self._has_slot():
+            held = self._waiting.popleft().held
+            task = asyncio.create_task(self._run(held))
+            self._running[task] = held
+            task.add_done_callback(self._ended)
+
+    def _begin_receive(self) -> None:
+        """Let the receive that waits for a slot go on; it has the slot until the answer is there."""
+        if self._turn is not None and not self._turn.done():
+            self._is_receiving = True
+            self._turn.set_result(None)
+        self._turn = None
+
+    def _has_slot(self) -> bool:
+        return len(self._running) + self._is_receiving < self._settings.max_concurrent_activities
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._slots.leave(_name(self._running.pop(task)))
+        _report(task)
+        if self._waiting:
+            self._begin_receive()  # what waits here for its turn must not keep this worker from the queue for ever
+        self._fill()
+
+    def _watch_waiting(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._watch = loop.call_later(_PATIENCE, lambda: self._in_background(self._leave_overdue()))
+
+    async def _leave_overdue(self) -> None:
+        """Make visible what waits for longer than was expected, if there is another worker that could take it."""
+        self._watch = None
+        if not self._waiting:
+            return
+        others = await self._others_alive()
+        limit = self._now() - _PATIENCE
+        overdue = [item for item in self._waiting if item.since <= limit and not item.was_received] if others else []
+        for item in overdue:
+            work = item.held.data.task_message
+            assert work is not None
+            self._waiting.remove(item)
+            self._slots.leave(_name(item.held))
+            self._sink.left_to_others(work)
+            self._in_background(self._give_back(item.held))
+        if overdue:
+            self.note_surplus()
+        if self._waiting and self._watch is None:
+            self._watch_waiting()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        _report(task)
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     # ---- loops -----------------------------------------------------------------------------------------------------
 
@@ -133,13 +235,9 @@ class ActivityWorker:
         """Receive work items while slots are free, until cancelled or stopped."""
         queue = self._hub.names.work_items
         complaint = Complaint(f"Work items could not be received from queue {queue}")
-        while not self._stopping:
-            if self._free <= 0:
-                self._slot_freed.clear()
-                await self._slot_freed.wait()
-                continue
-            count = min(32, self._free)
-            self._free -= count  # a slot stays reserved while the answer is on its way
+        while await self._may_receive():
+            count = min(32, max(1, self._slots.room()))
+            self._slots.receiving += count
             messages: list[QueueMessage] = []
             try:
                 messages = list(
@@ -149,7 +247,9 @@ class ActivityWorker:
             except StorageError as error:
                 complaint.failed(error)
             finally:
-                self.release(count - len(messages))
+                self._slots.receiving -= count - len(messages)
+                self._is_receiving = False
+                self._fill()
             if not messages:
                 self._surplus = False
                 # The worker that took a work item of ours may die; then nobody but the owner is in a hurry.
@@ -159,25 +259,37 @@ class ActivityWorker:
                 continue
             self._polling.reset()
             for message in messages:
-                self._track(asyncio.create_task(self._receive(queue, message)), None)
+                self._in_background(self._receive(queue, message))
             if not self._surplus:
                 await self._polling.wait()
 
+    async def _may_receive(self) -> bool:
+        """Wait until there is a slot; False when this worker stops."""
+        if not self._stopping and self._slots.room() <= 0:
+            self._turn = asyncio.get_running_loop().create_future()
+            await self._turn
+        self._is_receiving = not self._stopping
+        return self._is_receiving
+
     async def drain(self, grace: float) -> None:
         """Wait up to ``grace`` seconds for what is running; give the work items of the rest back, visible."""
-        if self._running:
-            await asyncio.wait(list(self._running), timeout=grace)
+        if busy := [*self._running, *self._background]:
+            await asyncio.wait(busy, timeout=grace)
         rest = dict(self._running)
-        for task, held in rest.items():
-            if held is not None and held.data.task_message is not None:
+        for held in rest.values():
+            if held.data.task_message is not None:
                 logger.warning(
                     "An activity of '%s' has not ended in time; another worker runs it again.",
                     held.data.task_message.target.instance_id,
                 )
+        late = [*rest, *self._background]
+        for task in late:
             task.cancel()
-        if rest:
-            await asyncio.wait(list(rest), timeout=1.0)
-        await asyncio.gather(*(self._give_back(held) for held in rest.values() if held is not None))
+        if late:
+            await asyncio.wait(late, timeout=1.0)
+        await asyncio.gather(*(self._give_back(held) for held in rest.values()))
+        if self._watch is not None:
+            self._watch.cancel()
 
     async def _give_back(self, held: HeldMessage) -> None:
         try:
@@ -185,26 +297,24 @@ class ActivityWorker:
         except StorageError as error:
             logger.warning("A work item could not be given back and appears when its lease ends: %s", error)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
-        self.release(1)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("A work item ended with an unexpected error and will be delivered again", exc_info=error)
-
     async def _receive(self, queue: str, message: QueueMessage) -> None:
+        held = None
+        try:
+            held = await self._open(queue, message)
+        finally:
+            self._slots.receiving -= 1
+            if held is not None:
+                self._accept(held, was_received=True)
+            else:
+                self._fill()
+
+    async def _open(self, queue: str, message: QueueMessage) -> HeldMessage | None:
         try:
             data = await self._hub.messages.open(message)
         except UndecodableMessageError as error:
             await self._set_aside.put(queue, message, error)
-            return
-        held = self._leases.hold(HeldMessage(queue, message.receipt, data, message.dequeue_count, message.inserted))
-        task = asyncio.current_task()
-        if task in self._running:
-            self._running[task] = held
-        if self._stopping:  # received while the worker was told to stop
-            await self._give_back(held)
-        else:
-            await self._run(held)
+            return None
+        return self._leases.hold(HeldMessage(queue, message.receipt, data, message.dequeue_count, message.inserted))
 
     # ---- one work item ---------------------------------------------------------------------------------------------
 
@@ -237,6 +347,7 @@ class ActivityWorker:
         if activity is None:
             return self._unknown(event)
         call = ActivityCall(activity.name, work.target.instance_id, work.target.execution_id or "", event.event_id)
+        began = self._now()
         try:
             text = await self._run_body(activity, call, event.input)
         except asyncio.CancelledError:
@@ -250,6 +361,8 @@ class ActivityWorker:
             return TaskFailed(
                 timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason, details=details
             )
+        finally:
+            self._slots.measured(activity.name, self._now() - began)
         return TaskCompleted(timestamp=self._hub.now(), task_scheduled_id=event.event_id, result=text)
 
     async def _run_body(self, activity: Activity, call: ActivityCall, input: str | None) -> str | None:
@@ -310,6 +423,17 @@ class ActivityWorker:
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
         await self._leases.delete(held)
+
+
+def _name(held: HeldMessage) -> str:
+    """The activity that a work item asks for; empty if it is none."""
+    work = held.data.task_message
+    return (work.event.name or "") if work is not None and isinstance(work.event, TaskScheduled) else ""
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.error("A work item ended with an unexpected error and will be delivered again", exc_info=error)
 
 
 class _CancelledItselfError(Exception):

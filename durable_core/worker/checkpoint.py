@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,11 +30,11 @@ LONGEST_INVISIBILITY = 7 * 24 * 3600
 
 
 class Slots(Protocol):
-    """Free places for work items that this process will run itself."""
+    """Places for work items that this process will run itself; their activities are named."""
 
-    def reserve(self, wanted: int) -> int: ...
+    def reserve(self, names: Sequence[str]) -> int: ...
 
-    def release(self, slots: int) -> None: ...
+    def release(self, names: Iterable[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class OutgoingMessages:
         Raises:
             StorageError: one could not be written. The others have been taken back.
         """
-        work_items = sum(1 for item in outgoing if isinstance(item.message.event, TaskScheduled))
-        granted = self._slots.reserve(work_items)
+        names = activities_of(outgoing)
+        granted = self._slots.reserve(names)
         places = [False] * len(outgoing)
         left = granted
         for index, item in enumerate(outgoing):
@@ -104,7 +105,7 @@ class OutgoingMessages:
         failed = next((result for result in results if isinstance(result, BaseException)), None)
         if failed is not None:
             await self.take_back(written)
-            self._slots.release(granted - sum(1 for item in written if is_reserved(item)))
+            self._slots.release((Counter(names[:granted]) - Counter(reserved(written))).elements())
             raise failed
         return written
 
@@ -121,9 +122,7 @@ class OutgoingMessages:
 
     async def take_back(self, written: Sequence[Written]) -> None:
         """Delete the messages of an episode that will not be committed, as far as nobody has taken them."""
-        reserved = sum(1 for item in written if is_reserved(item))
-        if reserved:
-            self._slots.release(reserved)
+        self._slots.release(reserved(written))
 
         async def one(item: Written) -> None:
             try:
@@ -146,6 +145,12 @@ def _is_ordered(item: Outgoing) -> bool:
     return isinstance(item.message.event, (ExecutionStarted, EventRaised))
 
 
-def is_reserved(item: Written) -> bool:
-    """The message is a work item for which a local slot is reserved."""
-    return item.is_ours and isinstance(item.outgoing.message.event, TaskScheduled)
+def activities_of(outgoing: Iterable[Outgoing]) -> list[str]:
+    """The activities of the work items among these messages."""
+    events = (item.message.event for item in outgoing)
+    return [event.name or "" for event in events if isinstance(event, TaskScheduled)]
+
+
+def reserved(written: Iterable[Written]) -> list[str]:
+    """The activities of the work items among these messages that are kept for this process."""
+    return activities_of(item.outgoing for item in written if item.is_ours)

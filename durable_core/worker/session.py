@@ -505,9 +505,9 @@ class Session:
             if not item.is_ours:
                 if isinstance(event, TaskScheduled):
                     surplus = True
-                    self._await(item.outgoing.message.target, event.event_id)
+                    self.await_others(item.outgoing.message.target, event.event_id)
                 elif isinstance(event, ExecutionStarted) and (parent := answered_parent(event)) is not None:
-                    self._await(parent.instance, parent.task_schedule_id)
+                    self.await_others(parent.instance, parent.task_schedule_id)
                 elif isinstance(event, EventRaised) and not is_entity(self.instance_id):
                     request = request_to(item.outgoing.message.target.instance_id, event.name, event.input)
                     if isinstance(request, RequestMessage) and not request.is_signal:
@@ -521,7 +521,7 @@ class Session:
         if surplus:
             manager.activities.note_surplus()
 
-    def _await(self, asking: OrchestrationInstance, task_id: int) -> None:
+    def await_others(self, asking: OrchestrationInstance, task_id: int) -> None:
         """Some other worker may complete this task; what an older generation asked for is awaited by nobody."""
         if self._state is not None and asking.execution_id == self._state.execution_id:
             self.foreign.add(task_id)

@@ -11,13 +11,14 @@ from typing import Any
 from durable_core.core import ticks
 from durable_core.core.entity_ids import is_entity
 from durable_core.core.episode import EpisodeRules
-from durable_core.core.history import ExecutionCompleted, ExecutionStarted
+from durable_core.core.history import ExecutionCompleted, ExecutionStarted, TaskScheduled
+from durable_core.core.messages import TaskMessage
 from durable_core.core.ticks import hop, seconds_until
 from durable_core.errors import StorageError
 from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.activities import ActivityWorker
 from durable_core.worker.attempts import cut_off, next_batch
-from durable_core.worker.checkpoint import OutgoingMessages, Written, is_reserved
+from durable_core.worker.checkpoint import OutgoingMessages, Written, reserved
 from durable_core.worker.delayed import DelayedDeliveries
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.entity_session import EntitySession
@@ -140,6 +141,13 @@ class Sessions:
     def has_visible_work(self) -> bool:
         """An instance of this worker waits for a work item that was left to any worker."""
         return any(session.foreign for sessions in (self._active, self._cached) for session in sessions.values())
+
+    def left_to_others(self, work: TaskMessage) -> None:
+        """A work item that was handed over here is visible after all: any worker may complete it."""
+        instance_id = work.target.instance_id
+        session = self._active.get(instance_id) or self._cached.get(instance_id)
+        if session is not None and isinstance(work.event, TaskScheduled):
+            session.await_others(work.target, work.event.event_id)
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 
@@ -331,7 +339,7 @@ class Sessions:
 
     def abandon_reserved(self, written: Sequence[Written]) -> None:
         """Free the slots of work items whose episode may or may not be committed."""
-        self.activities.release(sum(1 for item in written if is_reserved(item)))
+        self.activities.release(reserved(written))
 
     def finished(self, instance_id: str, completed: ExecutionCompleted) -> None:
         """The instance's row says that it ended."""

@@ -1,0 +1,94 @@
+"""Which work items a process keeps for itself (design rule 4): those that it comes to before anybody else could.
+
+A checkpoint asks before it writes them. Between that moment and the one in which the first activity may begin lie two
+storage calls, and between two activities of an instance lie four: a slot that is taken now is free again long before
+that if activities are short. So what counts is not the slots that are free now but the time until the item's turn.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+AHEAD = 0.25
+"""Seconds that a work item may have to wait for its slot here rather than be left to any worker."""
+_MOST_AHEAD = 1000
+"""Work items beyond the slots that are kept at most: if this process dies, they appear when their leases end."""
+_WEIGHT = 0.2
+"""Of the newest duration in the moving average."""
+
+
+class ActivitySlots:
+    """Counts the work items of one process and knows how long its activities take.
+
+    Args:
+        count: activities that may run at once.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._durations: dict[str, float] = {}
+        self._promised: Counter[str] = Counter()
+        """Work items that a checkpoint is writing for this process."""
+        self._taken: Counter[str] = Counter()
+        """Work items that run here or wait for their turn."""
+        self.receiving = 0
+        """Messages that a receive under way may bring."""
+
+    def promise(self, names: Sequence[str], *, is_behind: bool) -> int:
+        """How many work items of these activities, from the first on, this process keeps for itself.
+
+        Those whose activity is not known to be short need a slot that is free now.
+
+        Args:
+            is_behind: a work item waits for longer than it should: no more than the free slots are promised.
+        """
+        free = self._count - self._promised.total() - self._taken.total() - self.receiving
+        usable = self._count - self._long(self._promised) - self._long(self._taken)
+        work = self._work(self._promised) + self._work(self._taken)
+        granted = 0
+        for name in names:
+            is_short = self._is_short(name)
+            duration = self._durations[name] if is_short else 0.0
+            is_soon = is_short and usable > 0 and work + duration <= AHEAD * usable
+            if free <= 0 and (is_behind or not is_soon or free <= -_MOST_AHEAD):
+                break
+            granted += 1
+            free -= 1
+            work += duration
+            usable -= not is_short
+        self._promised.update(names[:granted])
+        return granted
+
+    def withdraw(self, names: Iterable[str]) -> None:
+        """Work items that were promised are handed over now, or will not be."""
+        self._promised.subtract(names)
+        self._promised = +self._promised
+
+    def take(self, name: str) -> None:
+        """A work item of this activity is here."""
+        self._taken[name] += 1
+
+    def leave(self, name: str) -> None:
+        """It has ended, or was given back."""
+        self._taken[name] -= 1
+        if self._taken[name] <= 0:
+            del self._taken[name]
+
+    def measured(self, name: str, seconds: float) -> None:
+        """An activity took so long."""
+        known = self._durations.get(name)
+        self._durations[name] = seconds if known is None else known + _WEIGHT * (seconds - known)
+
+    def room(self) -> int:
+        """Messages that may be received. Short work items that are still being written leave their slots to them."""
+        return self._count - self._taken.total() - self._long(self._promised) - self.receiving
+
+    def _is_short(self, name: str) -> bool:
+        return self._durations.get(name, AHEAD + 1) <= AHEAD
+
+    def _long(self, items: Counter[str]) -> int:
+        return sum(count for name, count in items.items() if not self._is_short(name))
+
+    def _work(self, items: Counter[str]) -> float:
+        return sum(count * self._durations[name] for name, count in items.items() if self._is_short(name))

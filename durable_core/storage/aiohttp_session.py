@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
+import time
 from functools import lru_cache
 
 import aiohttp
 from yarl import URL
 
 from durable_core.storage.answers import Answer
+from durable_core.storage.congestion import Congestion
 from durable_core.storage.transport import NoAnswerError, Signed
 
 _IDLE = 4.0
 """Seconds for which an idle connection is kept: Azurite closes them after 5, and a closed one costs a retry."""
 _CONNECTIONS = 64
+_SHORTEST = 0.01
+"""Seconds; no request is sent with less time than this to be answered."""
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 """No connection came about, so nothing was sent."""
 _LARGE = 1 << 20
@@ -31,6 +36,7 @@ class SharedSession:
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._congestion = Congestion(_CONNECTIONS)
 
     def __call__(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -39,6 +45,18 @@ class SharedSession:
 
     async def carry(self, signed: Signed, timeout: float) -> Answer:
         """As ``Carrier`` says."""
+        arrived = time.monotonic()
+        try:
+            await self._congestion.enter(timeout)
+        except asyncio.TimeoutError as error:
+            raise NoAnswerError(f"no earlier request has ended within {timeout:g} s", was_sent=False) from error
+        began = time.monotonic()
+        try:
+            return await self._carry(signed, max(timeout - (began - arrived), _SHORTEST))
+        finally:
+            self._congestion.leave(time.monotonic() - began)
+
+    async def _carry(self, signed: Signed, timeout: float) -> Answer:
         body = signed.body
         try:
             async with self().request(
@@ -46,7 +64,7 @@ class SharedSession:
                 URL(signed.url, encoded=True),
                 data=(io.BytesIO(body) if len(body) > _LARGE else body) or None,
                 headers=signed.headers,
-                timeout=_limit(timeout),
+                timeout=_limit(math.ceil(timeout * 10) / 10),
                 allow_redirects=False,
             ) as response:
                 return Answer(response.status, response.headers, await response.read())

@@ -1,0 +1,71 @@
+"""How many requests of one process are under way at once: fewer while the service answers slowly.
+
+A busy service puts requests in a queue, where those of all processes wait together: what one process sends beyond the
+point at which the service is at its limit only makes everybody wait, renewals of leases included.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+_SLOW = 0.5
+"""Seconds from which on an answer is slow."""
+_LEAST = 8
+_FEWER = 0.5
+_MORE = 0.1
+"""Per answer: the limit settles where one answer in six is slow."""
+
+
+class Congestion:
+    """A limit that follows the service's answers; belongs to one event loop.
+
+    Args:
+        most: requests at once while the service is quick.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._limit = float(most)
+        self._under_way = 0
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be under way now."""
+        return int(self._limit)
+
+    async def enter(self, timeout: float) -> None:
+        """Wait for a place, first come, first served.
+
+        Raises:
+            asyncio.TimeoutError: there was none within ``timeout`` seconds.
+        """
+        if self._under_way < self.limit and not self._waiting:
+            self._under_way += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await asyncio.wait([turn], timeout=timeout)
+        except asyncio.CancelledError:
+            if turn.done():  # the place came at the same moment
+                self._free()
+            else:
+                self._waiting.remove(turn)
+            raise
+        if not turn.done():
+            self._waiting.remove(turn)
+            raise asyncio.TimeoutError
+
+    def leave(self, seconds: float) -> None:
+        """A request ended after ``seconds``, however it ended."""
+        change = _MORE if seconds < _SLOW else -_FEWER
+        self._limit = min(max(self._limit + change, _LEAST), self._most)
+        self._free()
+
+    def _free(self) -> None:
+        self._under_way -= 1
+        while self._waiting and self._under_way < self.limit:
+            self._under_way += 1
+            self._waiting.popleft().set_result(None)

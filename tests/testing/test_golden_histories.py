@@ -43,7 +43,6 @@ def recorded_app() -> Any:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.TRIES.update(nondet=1, nondet_name=1)  # these two decide something else when they run again
     return module.app
 
 

@@ -97,26 +97,6 @@ def parent_uncaught(context):
     yield context.call_sub_orchestrator("fail_activity")
 
 
-@app.orchestration_trigger(context_name="context")
-def nondet(context):
-    if TRIES.setdefault("nondet", 0) == 0:
-        TRIES["nondet"] = 1
-        yield context.call_activity("say", "one")
-    else:
-        yield context.create_timer(context.current_utc_datetime)
-    yield context.call_activity("say", "two")
-
-
-@app.orchestration_trigger(context_name="context")
-def nondet_name(context):
-    if TRIES.setdefault("nondet_name", 0) == 0:
-        TRIES["nondet_name"] = 1
-        yield context.call_activity("say", "one")
-    else:
-        yield context.call_activity("square", 1)
-    yield context.call_activity("say", "two")
-
-
 # ---- functions that use the client -----------------------------------------------------------------------------------
 
 

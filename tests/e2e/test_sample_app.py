@@ -127,7 +127,7 @@ def test_refusals_say_why(host: Host, path: str, body: bytes, status: int, text:
 def test_an_unknown_orchestrator_fails_with_the_known_names(host: Host) -> None:
     document = host.until(start(host, "nothing")["statusQueryGetUri"], 200).json()
     assert document["runtimeStatus"] == "Failed"
-    assert "known orchestrator functions: 'approval', 'fan_out_fan_in'" in document["output"]
+    assert "known orchestrator functions: 'approval', 'eternal_cleanup'" in document["output"]
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/api/orchestrators/hello_sequence"), ("GET", "/nothing")])

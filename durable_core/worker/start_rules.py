@@ -36,9 +36,9 @@ def judge_start(
     if row is not None and (row.execution_id is None or row.execution_id.casefold() == local):
         # Terminated before it ever ran: .NET would run it all the same when it is due (behaviour 61).
         return Verdict.DROP if row.runtime_status is OrchestrationStatus.Terminated else Verdict.ACCEPT
-    # A start that is older than the row is no rival of it: the run that it began was purged before it ever ran.
-    is_newer = row is not None and event.timestamp > (row.created_time or 0)
-    is_overwritten = is_newer and row is not None and running is not None and row.execution_id == running
+    is_overwritten = (
+        row is not None and running is not None and row.execution_id == running and not _is_late(event, row)
+    )
     if is_overwritten and held.dequeue_count > 1 and _generation(event) > _generation(row):
         # The row of the generation that this start replaces was written once more, over the client's. Had the client
         # been refused instead, it would have deleted its message by the second look.
@@ -49,6 +49,12 @@ def judge_start(
         if after_row or (held.dequeue_count > 1 and taken > row.created_time):
             return Verdict.DROP
     return Verdict.DROP if held.dequeue_count >= GIVE_UP_AFTER else Verdict.DEFER
+
+
+def _is_late(event: ExecutionStarted, row: InstanceStatus | None) -> bool:
+    """A start for a later time that is older than the row: what it was to begin has been purged before it was due."""
+    created = row.created_time if row is not None else None
+    return event.scheduled_start_time is not None and event.timestamp <= (created or 0)
 
 
 def _generation(source: ExecutionStarted | InstanceStatus | None) -> int:

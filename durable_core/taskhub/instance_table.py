@@ -225,14 +225,17 @@ def terminated_without_history(
 ) -> dict[str, Value]:
     """What ends an instance that never ran (task-hub 5.2).
 
+    .NET dates it by the event, and so by the client's clock; it is compared with what workers write, on storage's.
+
     Args:
+        now: ticks on storage's clock.
         reason_url: URL of the blob with the reason, if it is too large for a column.
     """
     return {
         "PartitionKey": escape_key(instance_id),
         "RowKey": "",
         "RuntimeStatus": h.OrchestrationStatus.Terminated.name,
-        "LastUpdatedTime": date_column(event.timestamp),
+        "LastUpdatedTime": date_column(now),
         "CompletedTime": date_column(now),
         "Output": reason_url or event.input,
     }

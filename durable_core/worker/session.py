@@ -299,11 +299,7 @@ class Session:
             if early:
                 await self._keep_for_start(batch, early, row)
         dropped = batch.dropped
-        last = ticks.format_column(state.events[-1].timestamp)
-        if row is not None and row.execution_id != state.execution_id and not _is_behind(row, ticks.parse(last)):
-            await self._manager.delete(dropped)
-            return
-        if row is not None and row.runtime_status is state.status and row.last_updated_time == ticks.parse(last):
+        if row is not None and (_is_of_later_run(row, state) or _is_up_to_date(row, state)):
             await self._manager.delete(dropped)
             return
         if await self._write_row(state, row):
@@ -344,8 +340,8 @@ class Session:
         while not written:
             row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
             state = await self._current_state([], [])
-            is_new = row is not None and row.execution_id != state.execution_id and _is_start_to_come(row, state)
-            written = state.started is None or is_new or await self._write_row(state, row)
+            is_newer = state.started is not None and row is not None and _is_of_later_run(row, state)
+            written = state.started is None or is_newer or await self._write_row(state, row)
 
     async def _custom_status(self, state: RuntimeState) -> str | None:
         """No history keeps the custom status that the code sets: run the code once more to know it."""
@@ -540,9 +536,16 @@ def _is_meant_for(item: Delivery, row: InstanceStatus, state: RuntimeState) -> b
     return item.event.timestamp >= sent_before and not state.is_duplicate(item.event)
 
 
-def _is_behind(row: InstanceStatus, last: int) -> bool:
-    """The row still tells of a generation that the history has left behind, rather than of a start to come."""
-    return row.runtime_status is not OrchestrationStatus.Pending and (row.last_updated_time or 0) < last
+def _is_of_later_run(row: InstanceStatus, state: RuntimeState) -> bool:
+    """The row tells of a start to come, or of one that was terminated before it ran, not of a generation that the
+    history has left behind."""
+    is_to_come = row.runtime_status is OrchestrationStatus.Pending
+    is_newer = is_to_come or (row.last_updated_time or 0) >= state.events[-1].timestamp
+    return is_newer and row.execution_id != state.execution_id
+
+
+def _is_up_to_date(row: InstanceStatus, state: RuntimeState) -> bool:
+    return row.runtime_status is state.status and row.last_updated_time == state.events[-1].timestamp
 
 
 def _run(

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
+from random import Random
+from types import SimpleNamespace
+
+import pytest
 
 from durable_core.core.history import ExecutionCompleted, GenericEvent, OrchestrationStatus
 from durable_core.core.replay import OrchestrationRun
@@ -11,7 +16,9 @@ from durable_core.core.tasks import WhenAllTask
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import InvalidOperationError, UnavailableError
 from durable_core.storage.memory import StorageCall
+from durable_core.taskhub.hub import TaskHub
 from durable_core.testing.virtual_time import run
+from durable_core.text_client import TextClient
 from tests.worker.sample import ACTIVITIES, ORCHESTRATORS
 from tests.worker.world import Process, Steps, World, call, decode, finish, functions
 
@@ -33,6 +40,15 @@ def has_children(run: OrchestrationRun) -> Steps:
 
 def world_of() -> World:
     return World(functions({**ORCHESTRATORS, "shows": shows, "has_children": has_children}, ACTIVITIES))
+
+
+def clock_is_wrong(world: World, name: str, seconds: float) -> TextClient:
+    """A client whose clock is so many seconds ahead, and never put right."""
+    account = world.account(name)
+    now = account.clock.now
+    clock = SimpleNamespace(now=lambda: now() + round(seconds * PER_SECOND))
+    hub = TaskHub(replace(account, clock=clock), world.names, Random(name))
+    return TextClient(hub, random=world.random)
 
 
 async def status_of(process: Process, instance_id: str) -> OrchestrationStatus:
@@ -233,6 +249,24 @@ def test_a_start_that_was_purged_before_it_was_due_does_not_replace_the_run_that
         await asyncio.sleep(1500)
         status = await one.client.get_status("again")
         assert status is not None and status.name == "has_children"
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("before", ["hello5", "shows"])
+def test_the_clock_of_a_client_does_not_decide_whether_a_termination_is_older_than_the_run_before(before: str) -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await finish(one, before, instance_id="again")
+        slow = clock_is_wrong(world, "slow", -300)
+        await slow.start_new("waiter", instance_id="again", start_at=one.hub.now() + 60 * PER_SECOND)
+        await slow.terminate("again", "not needed")
+        await asyncio.sleep(600)  # the start came, found the termination, and left the row alone
+        status = await one.client.get_status("again")
+        assert status is not None
+        assert (status.name, status.runtime_status) == ("waiter", OrchestrationStatus.Terminated)
         assert world.left_over() == {}
 
     run(main(), limit=3600)

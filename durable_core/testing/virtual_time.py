@@ -21,6 +21,8 @@ EPOCH = ticks.parse("2026-01-01T00:00:00Z")
 
 
 _LAST_ROUNDS = 5
+_LAST_PATIENCE = 600.0
+"""Virtual seconds after which what was cancelled and goes on all the same is cancelled once more."""
 _MOST_TURNS = 1_000_000
 """Turns of a loop without any time passing that are still believed to lead somewhere."""
 _FEW_CANCELLED = 100
@@ -228,5 +230,9 @@ def cancel_rest(loop: VirtualTimeLoop) -> None:
             task.cancel()
         if not rest:
             break
-        loop.run_until_complete(asyncio.gather(*rest, return_exceptions=True))
+        # Some miss it: until Python 3.12 a ``wait_for`` swallows a cancellation in the moment of its end.
+        ended, _ = loop.run_until_complete(asyncio.wait(rest, timeout=_LAST_PATIENCE))
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # looked at, so that Python does not complain of it
     loop.run_until_complete(loop.shutdown_asyncgens())

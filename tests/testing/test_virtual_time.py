@@ -181,3 +181,26 @@ def test_a_virtual_clock_follows_the_loop() -> None:
         return clock.now() - EPOCH, fast.now() - clock.now()
 
     assert run(main()) == (90 * PER_SECOND, 15_000_000)
+
+
+def test_what_misses_its_cancellation_at_the_end_is_cancelled_again() -> None:
+    cancellations = 0
+
+    async def stubborn() -> None:
+        nonlocal cancellations
+        while True:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                cancellations += 1
+                if cancellations == 2:
+                    raise
+
+    async def main() -> None:
+        rest.append(asyncio.create_task(stubborn()))
+        await asyncio.sleep(5)
+
+    rest: list[asyncio.Task[None]] = []
+    run(main())
+    assert cancellations == 2
+    assert rest[0].cancelled()

@@ -34,11 +34,13 @@ def doctor(
     """
 
     async def work() -> tuple[list[Finding], list[Stuck], int]:
+        from durable_core.cli.event_names import AppEvents
         from durable_core.taskhub.diagnosis import diagnose
 
         async with target.hub() as (hub, _):
+            events = AppEvents(target.root)
             with output.progress("Looking …"):
-                findings, stuck = await diagnose(hub, unmoved=unmoved * 60, most=top)
+                findings, stuck = await diagnose(hub, unmoved=unmoved * 60, most=top, events=events)
             return findings, stuck, hub.now()
 
     findings, stuck, now = run(work)

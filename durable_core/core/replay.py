@@ -154,8 +154,14 @@ class OrchestrationRun:
         return self._pending
 
     def awaited_events(self) -> list[str]:
-        """Names of the external events that the code waits for, in the order of the waits."""
-        return [name for name, waiters in self._waiters.items() for task, _ in waiters if not task.is_completed]
+        """Names of the external events that the code waits for, in the order of the waits.
+
+        One that it has asked for and does not wait for, any more or as yet, is left out.
+        """
+        waiting = self._waiting
+        if waiting is None:
+            return []
+        return [name for name, waiters in self._waiters.items() for task, _ in waiters if task.holds_up(waiting)]
 
     @property
     def will_continue_as_new(self) -> bool:

@@ -51,6 +51,11 @@ class TaskBase:
             for parent in self._parents:
                 parent.child_settled(self)
 
+    def holds_up(self, other: TaskBase) -> bool:
+        """``other`` is this task, or an open compound that still waits for it."""
+        parents = self._parents or ()
+        return self is other or any(not parent.is_completed and parent.holds_up(other) for parent in parents)
+
     def _add_parent(self, parent: CompoundTask) -> None:
         if self._parents is None:
             self._parents = [parent]

@@ -17,7 +17,7 @@ from durable_core.taskhub.existing import find_hubs, owners_of, partitions_of
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.keys import escape_key
 from durable_core.taskhub.scale import sample
-from durable_core.taskhub.stuck import Stuck, find_stuck
+from durable_core.taskhub.stuck import EventNames, Stuck, find_stuck, no_code
 
 _SKEW_WARNING, _SKEW_PROBLEM = 5.0, 600.0
 """Seconds. Storage refuses requests that are 15 minutes off."""
@@ -48,7 +48,7 @@ class Finding:
 
 
 async def diagnose(
-    hub: TaskHub, *, unmoved: float, most: int, wall: Callable[[], float] = time.time
+    hub: TaskHub, *, unmoved: float, most: int, wall: Callable[[], float] = time.time, events: EventNames = no_code
 ) -> tuple[list[Finding], list[Stuck]]:
     """Run every check; those that need a hub are left out if there is none.
 
@@ -56,6 +56,7 @@ async def diagnose(
         unmoved: seconds after which a live instance that did nothing is looked into.
         most: look into this many of them.
         wall: this machine's clock, Unix seconds.
+        events: names the external events that instances wait for.
     """
     findings = [await _reachable(hub)]
     if findings[0].level is Level.PROBLEM:
@@ -78,7 +79,7 @@ async def diagnose(
 
     async def look() -> Finding:
         since = hub.now() - round(unmoved * PER_SECOND)
-        found, number = await find_stuck(hub, unmoved_since=since, most=most)
+        found, number = await find_stuck(hub, unmoved_since=since, most=most, events=events)
         stuck.extend(found)
         return _stuck(found, number)
 

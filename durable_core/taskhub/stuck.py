@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from durable_core.core.entity_ids import EntityId
-from durable_core.core.history import LIVE, OrchestrationStatus
+from durable_core.core.history import LIVE, HistoryEvent, OrchestrationStatus
 from durable_core.core.steps import Step, StepKind, steps_of
 from durable_core.core.ticks import PER_SECOND, format_message
 from durable_core.errors import NotFoundError
@@ -19,6 +19,14 @@ from durable_core.taskhub.instance_table import InstanceStatus
 _LATE = 60 * PER_SECOND
 """Ticks by which a timer or start may be late without being called so."""
 _AT_ONCE = 8
+
+EventNames = Callable[[str, Sequence[HistoryEvent]], Mapping[str, int] | None]
+"""For an orchestrator's name and a history: the external events that its code waits for, with since when (ticks); None
+if there is no code to ask."""
+
+
+def no_code(name: str, history: Sequence[HistoryEvent]) -> None:
+    """The ``EventNames`` where no app is at hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +57,14 @@ class Stuck:
         return any(reason.trouble for reason in self.reasons)
 
 
-async def find_stuck(hub: TaskHub, *, unmoved_since: int, most: int) -> tuple[list[Stuck], int]:
+async def find_stuck(
+    hub: TaskHub, *, unmoved_since: int, most: int, events: EventNames = no_code
+) -> tuple[list[Stuck], int]:
     """Live instances whose row has not changed since ``unmoved_since`` (ticks), by id.
 
     Args:
         most: look into this many.
+        events: names the external events, which histories do not record.
 
     Returns:
         Them, and how many there are in all.
@@ -75,7 +86,7 @@ async def find_stuck(hub: TaskHub, *, unmoved_since: int, most: int) -> tuple[li
         continuation = page.continuation
         if continuation is None:
             break
-    look = _Look(hub)
+    look = _Look(hub, events)
     slots = asyncio.Semaphore(_AT_ONCE)
 
     async def one(status: InstanceStatus) -> Stuck:
@@ -86,8 +97,9 @@ async def find_stuck(hub: TaskHub, *, unmoved_since: int, most: int) -> tuple[li
 
 
 class _Look:
-    def __init__(self, hub: TaskHub) -> None:
+    def __init__(self, hub: TaskHub, events: EventNames) -> None:
         self._hub = hub
+        self._events = events
         self._entities = EntityStore(hub)
         self._lengths: dict[str, int | None] = {}
 
@@ -96,8 +108,11 @@ class _Look:
         control = self._hub.names.control_queue(self._hub.partition_of(status.instance_id))
         if status.runtime_status is OrchestrationStatus.Pending:
             return [await self._pending(status, moved, control)]
-        steps = steps_of((await self._hub.history.load(status.instance_id)).events)
+        history = (await self._hub.history.load(status.instance_id)).events
+        steps = steps_of(history)
         found = [await self._open(step, control) for step in steps if step.is_open]
+        events = self._events(status.name, history) if steps else None
+        found += [Reason(f"the external event '{name}'", since) for name, since in (events or {}).items()]
         if status.runtime_status is OrchestrationStatus.Suspended:
             suspended = [step for step in steps if step.kind is StepKind.SUSPENDED]
             since = suspended[-1].begin if suspended else moved
@@ -105,8 +120,13 @@ class _Look:
             return [Reason(f"is suspended{why}", since), *found]
         if not steps:
             return [Reason("has no history", moved, "its history is missing: purge it, or start it again")]
-        # What orchestrators wait for is not recorded if it is an event.
-        return found or [Reason("an external event (histories do not tell which)", moved)]
+        if found:
+            return found
+        # An instance that waits for nothing that histories record waits for an event.
+        why = "its name is known to the app's code only; run the doctor in the app's folder"
+        if events is not None:
+            why = "the app's code in this folder is not the one that waits; `durable replay` tells where it diverges"
+        return [Reason(f"an external event ({why})", moved)]
 
     async def _pending(self, status: InstanceStatus, since: int, control: str) -> Reason:
         due = status.scheduled_start_time

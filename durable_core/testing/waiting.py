@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from durable_core.core import ticks
+from durable_core.core.awaited import awaited_events
 from durable_core.core.history import HistoryEvent, SubOrchestrationInstanceCreated, TaskScheduled, TimerCreated
-from durable_core.core.replay import OrchestrationRun, Orchestrator
+from durable_core.core.replay import Orchestrator
 from durable_core.core.state import RuntimeState
 
 
@@ -22,11 +23,7 @@ def waits_for(history: Sequence[HistoryEvent], orchestrator: Orchestrator | None
             found.append(f"sub-orchestration '{event.name}', instance '{event.instance_id}'")
         elif isinstance(event, TimerCreated) and not state.has_reply(event.event_id):
             found.append(f"the timer at {ticks.to_datetime(event.fire_at):%Y-%m-%d %H:%M:%S}")
-    requests = state.open_requests()
-    found.extend(f"an answer of the entity '{target}'" for target in requests.values())
+    found.extend(f"an answer of the entity '{target}'" for target in state.open_requests().values())
     if orchestrator is not None:
-        run = OrchestrationRun(orchestrator, history)
-        run.feed(history, replaying=True)
-        found.extend(f"the external event '{name}'" for name in run.awaited_events() if name not in requests)
-        run.close()
+        found.extend(f"the external event '{name}'" for name in awaited_events(history, orchestrator))
     return found

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
+from collections.abc import Iterator
+
+import pytest
 
 from tests.cli.conftest import Shell
 from tests.worker.sample import FUNCTIONS
@@ -72,3 +76,62 @@ def test_nothing_is_cut_and_nothing_is_coloured_in_a_pipe(shell: Shell) -> None:
     lines = shell("instances", "list").stdout.splitlines()
     assert lines[1].endswith("  " + "x" * 200 + "[bold]y") and "\x1b" not in lines[1]
     assert lines[2] == "1 instance(s)."
+
+
+APP = """
+import durable_core
+print("loading")
+app = durable_core.DFApp()
+
+@app.orchestration_trigger(context_name="context")
+def waiter(context):
+    print("replaying")
+    {first}
+    yield context.wait_for_external_event("go")
+"""
+UNKNOWN = "an external event (its name is known to the app's code only; run the doctor in the app's folder)"
+
+
+async def awaits(world: World) -> None:
+    process = await world.start()
+    await process.client.start_new("waiter", instance_id="waits")
+    await asyncio.sleep(1800)
+
+
+def told(shell: Shell) -> str:
+    (stuck,) = shell.json("doctor", code=1)["instances"]
+    (reason,) = stuck["waitsFor"]
+    assert reason["since"].startswith("2026-01-01T00:00:0")
+    what: str = reason["what"]
+    return what
+
+
+@pytest.fixture
+def app_folder(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]:
+    """A hub with an instance that waits for an event; apps that are loaded are forgotten afterwards."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    shell.fill(FUNCTIONS, awaits)
+    yield shell
+    sys.modules.pop("function_app", None)
+
+
+def test_the_apps_code_names_the_event_and_prints_nothing_into_the_document(app_folder: Shell) -> None:
+    (app_folder.root / "function_app.py").write_text(APP.format(first=""))
+    assert told(app_folder) == "the external event 'go'"
+
+
+def test_where_no_app_is_the_event_has_no_name(app_folder: Shell) -> None:
+    assert told(app_folder) == UNKNOWN
+
+
+@pytest.mark.parametrize("code", ["raise ValueError('broken app')", "import sys; sys.exit('broken app')"])
+def test_an_app_that_cannot_be_loaded_is_told_and_is_no_failure(app_folder: Shell, code: str) -> None:
+    (app_folder.root / "function_app.py").write_text(code)
+    assert told(app_folder) == UNKNOWN
+    assert "broken app" in app_folder("doctor", code=1).stderr
+
+
+def test_code_that_diverges_names_no_event(app_folder: Shell) -> None:
+    (app_folder.root / "function_app.py").write_text(APP.format(first="yield context.call_activity('new')"))
+    assert "the app's code in this folder is not the one that waits" in told(app_folder)

@@ -22,6 +22,7 @@ from tests.worker import entities, sample
 from tests.worker.world import Process, Steps, World, call, decode, functions
 
 HOUR = 3600
+AN_EVENT = "an external event (its name is known to the app's code only; run the doctor in the app's folder)"
 
 
 def parent(run: OrchestrationRun) -> Steps:
@@ -93,9 +94,9 @@ def test_instances_that_wait_are_told_with_what_and_since() -> None:
             "activity": "activity 'sleepy'",
             "timer": "a timer that fires at 2026-01-05T04:00:01Z",
             "parent": "sub-orchestration 'waiter', instance 'kid' (Running)",
-            "kid": "an external event (histories do not tell which)",
+            "kid": AN_EVENT,
             "suspended": "is suspended (hold)",
-            "owner": "an external event (histories do not tell which)",
+            "owner": AN_EVENT,
             "later": "its start at 2026-01-05T04:00:11Z",
         }
         assert not any(item.is_trouble for item in found.values())

@@ -40,6 +40,7 @@ from durable_core.errors import (
     InvalidOperationError,
     NotFoundError,
     PreconditionFailedError,
+    UnavailableError,
 )
 from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord
 from durable_core.taskhub.hub import TaskHub
@@ -53,8 +54,9 @@ from durable_core.taskhub.scale_report import ScaleReport, WorkerLimits, report_
 logger = logging.getLogger("durable_core.text_client")
 
 _START_TRIES = 3
-_TERMINATION = 15.0
-"""Seconds that a recursive termination waits for one instance to end, or for a child to begin."""
+_TERMINATION = 60.0
+"""Seconds that a recursive termination waits for one instance to end, or for a child to begin: an idle queue is looked
+into every 30 s at the latest."""
 _TERMINATION_POLL = 0.25
 _LARGEST_PAGE = 1000
 _PURGE_PAGE = 100
@@ -350,6 +352,10 @@ class TextClient:
             recursive: also ask its sub-orchestrations, and theirs; otherwise they go on (behaviour 46). Waits a little
                 for each to end: until then it may start more of them. Repeated on one that is terminated already, it
                 goes on with the children.
+
+        Raises:
+            InstanceNotFoundError, InvalidOperationError: there is no such instance, or it has ended.
+            UnavailableError: recursive, and an instance has not ended in time; to be repeated.
         """
         if recursive:
             await self._terminate_all(instance_id, reason)
@@ -365,7 +371,12 @@ class TextClient:
         status = await self._hub.instances.get(instance_id, with_payloads=False)
         if status is None or status.runtime_status is not OrchestrationStatus.Terminated:
             await self.terminate(instance_id, reason)
-            await self.wait_for_completion(instance_id, timeout=_TERMINATION, poll=_TERMINATION_POLL)
+            ended = await self.wait_for_completion(instance_id, timeout=_TERMINATION, poll=_TERMINATION_POLL)
+            if ended is not None and not ended.runtime_status.is_finished:
+                raise UnavailableError(
+                    f"Instance '{instance_id}' was asked to end and has not done so within {_TERMINATION:g} s, so its "
+                    "sub-orchestrations are not known yet. See whether a worker runs, then terminate recursively again."
+                )
         children = RuntimeState(await self.get_history(instance_id)).open_children().values()
         await asyncio.gather(*(self._terminate_child(child, reason) for child in children))
 

@@ -270,3 +270,24 @@ def test_the_clock_of_a_client_does_not_decide_whether_a_termination_is_older_th
         assert world.left_over() == {}
 
     run(main(), limit=3600)
+
+
+def test_a_recursive_termination_that_was_not_carried_out_in_time_says_so_and_can_be_repeated() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        client = world.client("client")
+        await client.start_new("has_children", instance_id="parent")
+        await asyncio.sleep(5)
+        await one.worker.stop()
+        with pytest.raises(UnavailableError, match="'parent' was asked to end"):
+            await client.terminate("parent", "enough", recursive=True)
+        assert await status_of(one, "parent") is OrchestrationStatus.Running
+        await world.start("two")
+        await asyncio.sleep(60)
+        await client.terminate("parent", "enough", recursive=True)
+        await asyncio.sleep(60)
+        rows = [status async for status in client.all_instances()]
+        assert [row.runtime_status for row in rows] == [OrchestrationStatus.Terminated] * 3
+
+    run(main(), limit=3600)

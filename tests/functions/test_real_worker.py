@@ -36,7 +36,7 @@ async def test_the_sample_app_is_indexed_and_its_starter_answers(monkeypatch: py
     url = "http://localhost:7071/api/orchestrators/hello"
     answer = await invoke(starter, url, {"functionName": "hello"}, b'{"n": 1}', hub)
     assert answer.http.status_code == "202"
-    hub.start_new.assert_awaited_with("hello", input='{"n":1}', instance_id=None, version=None)
+    hub.start_new.assert_awaited_with("hello", input='{"n":1}', instance_id=None, version=None, start_at=None)
 
 
 CLIENTS = """

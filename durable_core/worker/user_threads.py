@@ -39,12 +39,12 @@ class Call:
 
     __slots__ = ("_error", "_function", "_result", "began", "future", "is_lost", "queued", "thread")
 
-    def __init__(self, function: Callable[..., Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, function: Callable[..., Any], future: asyncio.Future[Any], queued: float) -> None:
         self._function = function
         self._result: Any = None
         self._error: BaseException | None = None
         self.future = future
-        self.queued = time.monotonic()
+        self.queued = queued
         self.began: float | None = None
         self.thread: int | None = None
         """Where it runs now."""
@@ -71,10 +71,15 @@ class Call:
 
 
 class UserThreads:
-    """Up to ``most`` threads, started as they are needed. ``submit``, ``stop`` and ``close`` belong to one loop."""
+    """Up to ``most`` threads, started as they are needed. ``submit``, ``stop`` and ``close`` belong to one loop.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._most = most
+        self._clock = clock
         self._lock = threading.Lock()
         self._waiting: deque[Call] = deque()
         self._finished: deque[Call] = deque()
@@ -84,6 +89,7 @@ class UserThreads:
         self._threads = 0
         self._asleep = 0
         self._last_begin = float("-inf")
+        """When a call was last taken up, or a thread sent to do so."""
         self._timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
@@ -92,7 +98,7 @@ class UserThreads:
         if self._is_closed:
             raise RuntimeError("user code is asked for after its threads were closed")
         loop = asyncio.get_running_loop()
-        call = Call(function, loop.create_future())
+        call = Call(function, loop.create_future(), self._clock())
         with self._lock:
             self._waiting.append(call)
             if self._asleep == self._threads or call.queued - self._last_begin > _LONG:
@@ -138,7 +144,7 @@ class UserThreads:
         with self._lock:
             if not self._waiting:
                 return
-            now = time.monotonic()
+            now = self._clock()
             if now - self._last_begin > _LONG:
                 for _ in range(len(self._waiting)):
                     self._start_one()
@@ -150,9 +156,11 @@ class UserThreads:
 
     def _start_one(self) -> None:
         if self._asleep:
+            self._last_begin = self._clock()
             self._asleep -= 1
             self._wake_ups.put(None)
         elif self._threads < self._most:
+            self._last_begin = self._clock()
             self._threads += 1
             threading.Thread(target=self._serve, name="durable-user", daemon=True).start()
 
@@ -183,7 +191,7 @@ class UserThreads:
                     if call.future.cancelled():
                         continue
                     call.thread = threading.get_ident()
-                    call.began = self._last_begin = time.monotonic()
+                    call.began = self._last_begin = self._clock()
                     return call
                 if self._is_closed:
                     return None

@@ -12,7 +12,7 @@ from durable_core.worker.user_threads import StoppedError, UserThreads
 
 
 async def test_short_calls_take_turns_in_one_thread() -> None:
-    threads = UserThreads(20)
+    threads = UserThreads(20, clock=lambda: 0.0)  # every call is short
     used = set(await asyncio.gather(*(threads.submit(threading.get_ident).future for _ in range(50))))
     assert len(used) == 1
     threads.close()

@@ -111,6 +111,7 @@ def app_folder(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shell]
     """A hub with an instance that waits for an event; apps that are loaded are forgotten afterwards."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.delitem(sys.modules, "function_app", raising=False)
     shell.fill(FUNCTIONS, awaits)
     yield shell
     sys.modules.pop("function_app", None)

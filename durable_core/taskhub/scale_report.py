@@ -47,7 +47,7 @@ class ScaleReport:
     @property
     def workers(self) -> int:
         """How many workers own partitions."""
-        return len({owner for owner in self.owners.values() if owner})
+        return _workers(self.owners)
 
     def to_json(self) -> dict[str, Any]:
         """The document that ``durable hub stats --json`` and the endpoint ``scale`` share."""
@@ -90,6 +90,9 @@ async def report_scale(
         latest = await sample(account, names)
         monitor.add(latest)
     owners = await owners_of(account, names)
-    workers = len({owner for owner in owners.values() if owner})
     wanted = target_workers(latest, max_activities=limits.max_activities, max_orchestrators=limits.max_orchestrators)
-    return ScaleReport(latest, owners, monitor.recommend(workers), wanted)
+    return ScaleReport(latest, owners, monitor.recommend(_workers(owners)), wanted)
+
+
+def _workers(owners: Mapping[str, str | None]) -> int:
+    return len({owner for owner in owners.values() if owner})

@@ -158,7 +158,8 @@ class BlobPartitionManager:
     async def _hand_over(self) -> None:
         """Drain what others mean to have, and let go what is drained."""
         for partition in self._owned.partitions:
-            if partition in self._listening and partition not in self._intents and not self._is_closing:
+            # Also one that is not listened to: given up as late, and found to be ours after all.
+            if partition not in self._intents and partition not in self._drains and not self._is_closing:
                 logger.info("Partition %s is handed over to another worker.", partition)
                 self._listening.discard(partition)
                 self._drains[partition] = asyncio.create_task(self._drain(partition))

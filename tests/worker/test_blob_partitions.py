@@ -253,6 +253,27 @@ def test_a_worker_that_cannot_renew_lets_go_before_its_leases_end() -> None:
     run(main(), limit=3600)
 
 
+def test_a_partition_that_was_given_up_late_and_belongs_to_another_worker_is_handed_over() -> None:
+    """Its lease goes on after all, and nothing but the hand-over would ever end it."""
+
+    async def main() -> None:
+        world = blob_world()
+        one = await world.start("one")
+        await asyncio.sleep(20)
+        await world.start("two")
+        while "two" not in await owners(world, LeaseKind.INTENT):  # noqa: ASYNC110 (on virtual time)
+            await asyncio.sleep(0.1)
+        manager = one.worker._ownership._manager  # type: ignore[attr-defined]
+        for leases in (manager._intents, manager._owned):
+            for held in leases._held.values():
+                held.ends = 0.0
+        await asyncio.sleep(60)
+        assert sorted(map(str, await owners(world))) == ["one", "one", "two", "two"]
+        assert await owners(world) == await owners(world, LeaseKind.INTENT)
+
+    run(main(), limit=3600)
+
+
 @pytest.mark.parametrize("count", [2, 8])
 def test_another_partition_count_is_refused_and_the_hub_stays_as_it_is(count: int) -> None:
     async def main() -> None:

@@ -19,6 +19,10 @@ class UndecodableMessageError(DurableError):
     """A queue message or table row cannot be read as what it should be."""
 
 
+class MissingBlobError(UndecodableMessageError):
+    """The blob that a message or a row refers to does not exist (any more)."""
+
+
 class ExportError(DurableError):
     """An exported history cannot be replayed: it is none, or lacks what is needed; the text says how to export it."""
 

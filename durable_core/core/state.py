@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from durable_core.core.entity_messages import ReleaseMessage, request_to
 from durable_core.core.history import (
     FIRE_AND_FORGET,
+    NO_ID,
     EventRaised,
     EventSent,
     ExecutionCompleted,
@@ -45,6 +46,8 @@ class RuntimeState:
         is_continued: an earlier generation continued as new; only then is the row that begins it marked as played.
         locks: entities that were asked for a lock and have not been released, by lock request.
         inherited_status: custom status of the generation before this one, with which this one begins (behaviour 50).
+        is_rewinding: its failure was taken back, and the message that lets it go on has not come. Until then its row
+            says Failed, so that a rewind that was cut off can be repeated.
     """
 
     def __init__(self, events: Iterable[HistoryEvent] = ()) -> None:
@@ -56,6 +59,9 @@ class RuntimeState:
         self.last_started = 0
         self.is_continued = False
         self.inherited_status: str | None = None
+        self.is_rewinding = False
+        self._last_undone = -1
+        """Episodes before the last decision that was taken back; -1 if there is none."""
         self._scheduled: set[int] = set()
         self._seen: set[_Key] = set()
         self._activities: set[int] = set()
@@ -129,9 +135,19 @@ class RuntimeState:
             self.status = OrchestrationStatus.Suspended
         elif isinstance(event, ExecutionResumed) and self.completed is None:
             self.status = OrchestrationStatus.Running
+        elif isinstance(event, GenericEvent):
+            self._rewind(event)
         key = identity(event)
         if key is not None:
             self._seen.add(key)
+
+    def _rewind(self, event: GenericEvent) -> None:
+        """A decision that was taken back keeps its id; what wakes the instance afterwards comes in a later episode."""
+        if event.event_id != NO_ID:
+            self.is_rewinding = True
+            self._last_undone = self.episodes
+        elif self.episodes > self._last_undone:
+            self.is_rewinding = False
 
     def _sent(self, event: EventSent) -> None:
         request = request_to(event.instance_id, event.name, event.input)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from durable_core.core.entity_ids import is_entity
 from durable_core.core.history import ExecutionStarted, ExecutionTerminated, HistoryEvent
 from durable_core.core.messages import TaskMessage
-from durable_core.errors import AlreadyExistsError, NotFoundError, PreconditionFailedError
+from durable_core.errors import AlreadyExistsError, MissingBlobError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import ANY, Entity, TableStore
 from durable_core.taskhub import instance_table
 from durable_core.taskhub.history_table import OVERFLOW_UNITS
@@ -18,6 +20,8 @@ from durable_core.taskhub.keys import escape_key, quote
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.payloads import PayloadStore, history_blob
 from durable_core.taskhub.wire import decode
+
+logger = logging.getLogger("durable_core.taskhub")
 
 
 class InstanceStore:
@@ -35,16 +39,13 @@ class InstanceStore:
         Args:
             with_payloads: also read the input, and follow blob references of input and output.
         """
-        page = await self._tables.query(
-            self._names.instances,
-            f"PartitionKey eq {quote(escape_key(instance_id))}",
-            select=() if with_payloads else PROJECTION,
-            top=1,
-        )
-        if not page.rows:
-            return None
-        status = instance_table.read_status(page.rows[0])
-        return await self.filled(status) if with_payloads else status
+        status = await self._row(instance_id, () if with_payloads else PROJECTION)
+        return await self.filled(status) if with_payloads and status is not None else status
+
+    async def _row(self, instance_id: str, select: Sequence[str] = ()) -> InstanceStatus | None:
+        filter = f"PartitionKey eq {quote(escape_key(instance_id))}"
+        page = await self._tables.query(self._names.instances, filter, select=select, top=1)
+        return instance_table.read_status(page.rows[0]) if page.rows else None
 
     async def page(
         self,
@@ -77,8 +78,28 @@ class InstanceStore:
         return InstancePage(instances, page.continuation)
 
     async def filled(self, status: InstanceStatus) -> InstanceStatus:
-        """``status`` with the texts that its input and output refer to."""
-        return replace(status, input=await self._payload(status.input), output=await self._payload(status.output))
+        """``status`` with the texts that its input and output refer to, or a newer one if that is not there any more.
+
+        The texts of an instance that is being purged, or whose purge was cut off, go before its row: they are None.
+
+        Raises:
+            UndecodableMessageError: a text is missing without such a reason, or cannot be read.
+        """
+        while True:
+            try:
+                return replace(
+                    status, input=await self._payload(status.input), output=await self._payload(status.output)
+                )
+            except MissingBlobError as error:
+                now = await self._row(status.instance_id)
+                if now is not None and now.etag != status.etag:
+                    status = now  # its values have been replaced meanwhile
+                    continue
+                if now is not None and not status.runtime_status.is_finished and not is_entity(status.instance_id):
+                    raise
+                text = "Instance '%s' is shown without its values: it is being purged, or has to be purged again (%s)"
+                logger.warning(text, status.instance_id, error)
+                return replace(status, input=None, output=None)
 
     async def _payload(self, value: str | None) -> str | None:
         blob = self._payloads.name_of(value) if value else None

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from durable_core.core.history import EVENT_TYPES
 from durable_core.core.messages import MessageData
-from durable_core.errors import NotFoundError, UndecodableMessageError
+from durable_core.errors import MissingBlobError, NotFoundError, UndecodableMessageError
 from durable_core.storage.base import BlobStore
 
 MESSAGE_BYTES = 45 * 1024
@@ -60,12 +60,13 @@ class PayloadStore:
         """The text of a blob.
 
         Raises:
-            UndecodableMessageError: there is no such blob, or it is no gzip of UTF-8.
+            MissingBlobError: there is no such blob.
+            UndecodableMessageError: it is no gzip of UTF-8.
         """
         try:
             data = await self._blobs.get(self._container, name)
         except NotFoundError as error:
-            raise UndecodableMessageError(f"blob '{name}' of container {self._container} does not exist") from error
+            raise MissingBlobError(f"blob '{name}' of container {self._container} does not exist") from error
         try:
             if not data:
                 raise EOFError("it is empty")  # what .NET leaves behind when it dies in an upload; gzip takes it as ""

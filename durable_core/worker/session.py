@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from durable_core.core import ticks
 from durable_core.core.entity_ids import is_entity
 from durable_core.core.entity_messages import RequestMessage, is_response, request_to
 from durable_core.core.episode import (
@@ -46,17 +45,13 @@ from durable_core.taskhub.instance_table import InstanceStatus, Urls
 from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
-from durable_core.worker.start_rules import is_repeated_start, judge_start
+from durable_core.worker.start_rules import CLOCKS_DIFFER, is_repeated_start, judge_start
 from durable_core.worker.user_code import EndlessCodeError
 
 if TYPE_CHECKING:
     from durable_core.worker.sessions import Sessions
 
 logger = logging.getLogger("durable_core.worker")
-
-
-_CLOCKS_DIFFER = 5 * ticks.PER_SECOND
-"""Of two clients, as the service's ``Date`` headers let them know the time; and a little more."""
 
 
 @dataclass(slots=True)
@@ -187,9 +182,8 @@ class Session:
             verdict = Verdict.ACCEPT
             if not delivery.is_new_instance and event.parent is None:
                 row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
-                verdict = judge_start(
-                    event, delivery.held, row, lease=self._manager.settings.message_lease, running=state.execution_id
-                )
+                lease = self._manager.settings.message_lease
+                verdict = judge_start(event, delivery.held, row, state, lease=lease)
             result.put(delivery, verdict)
             if verdict is Verdict.ACCEPT:
                 starting = event
@@ -292,8 +286,10 @@ class Session:
 
     async def _repair_row(self, state: RuntimeState, batch: Batch) -> None:
         """The history holds these messages already; a crash may have come between it and the Instances row."""
-        hub = self._manager.hub
-        row = await hub.instances.get(self.instance_id, with_payloads=False)
+        if state.is_rewinding:
+            await self._manager.delete(batch.dropped)
+            return
+        row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
         if row is not None and state.is_finished and _is_start_to_come(row, state):
             early = [item for item in batch.dropped if _is_meant_for(item, row, state)]
             if early:
@@ -341,7 +337,8 @@ class Session:
             row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
             state = await self._current_state([], [])
             is_newer = state.started is not None and row is not None and _is_of_later_run(row, state)
-            written = state.started is None or is_newer or await self._write_row(state, row)
+            is_nothing = state.started is None or state.is_rewinding
+            written = is_nothing or is_newer or await self._write_row(state, row)
 
     async def _custom_status(self, state: RuntimeState) -> str | None:
         """No history keeps the custom status that the code sets: run the code once more to know it."""
@@ -469,7 +466,8 @@ class Session:
             elif isinstance(delivery.event, EventRaised):
                 self.foreign_requests.discard(delivery.event.name)
         self._hand_over(written)
-        if batch.dropped or any(isinstance(delivery.event, GenericEvent) for delivery in batch.accepted):
+        is_woken = any(isinstance(delivery.event, GenericEvent) for delivery in batch.accepted)
+        if is_woken or (batch.dropped and not state.is_rewinding):
             # A duplicate tells of a crash that may have come between an earlier checkpoint and its row; after a rewind
             # the row may still tell of the failure.
             entity = self._whole_row(state, episode.custom_status)
@@ -532,7 +530,7 @@ def _is_meant_for(item: Delivery, row: InstanceStatus, state: RuntimeState) -> b
     """A client's message that was sent after the start to come, rather than to the run before."""
     if isinstance(item.event, ExecutionStarted) or item.message.target.execution_id is not None:
         return False
-    sent_before = (row.created_time or 0) - _CLOCKS_DIFFER
+    sent_before = (row.created_time or 0) - CLOCKS_DIFFER
     return item.event.timestamp >= sent_before and not state.is_duplicate(item.event)
 
 

@@ -13,6 +13,9 @@ from durable_core.core.state import RuntimeState
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.worker.message_leases import HeldMessage
 
+CLOCKS_DIFFER = 5 * ticks.PER_SECOND
+"""Of two processes, as the service's ``Date`` headers let them know the time; and a little more."""
+
 GIVE_UP_AFTER = 10
 """Receives after which a start that no row explains is discarded."""
 
@@ -21,15 +24,15 @@ def judge_start(
     event: ExecutionStarted,
     held: HeldMessage,
     row: InstanceStatus | None,
+    state: RuntimeState,
     *,
     lease: int,
-    running: str | None = None,
 ) -> Verdict:
     """Judge a start without parent that is not the current generation's.
 
     Args:
         row: the instance's row, None if there is none (yet).
-        running: execution id of the generation that the history holds.
+        state: the generation that the history holds.
         lease: seconds for which a receive hides a message; tells when this one was taken.
     """
     local = (event.instance.execution_id or "").casefold()
@@ -37,7 +40,10 @@ def judge_start(
         # Terminated before it ever ran: .NET would run it all the same when it is due (behaviour 61).
         return Verdict.DROP if row.runtime_status is OrchestrationStatus.Terminated else Verdict.ACCEPT
     is_overwritten = (
-        row is not None and running is not None and row.execution_id == running and not _is_late(event, row)
+        row is not None
+        and state.started is not None
+        and row.execution_id == state.execution_id
+        and not _is_late(event, held, row, state)
     )
     if is_overwritten and held.dequeue_count > 1 and _generation(event) > _generation(row):
         # The row of the generation that this start replaces was written once more, over the client's. Had the client
@@ -51,10 +57,14 @@ def judge_start(
     return Verdict.DROP if held.dequeue_count >= GIVE_UP_AFTER else Verdict.DEFER
 
 
-def _is_late(event: ExecutionStarted, row: InstanceStatus | None) -> bool:
-    """A start for a later time that is older than the row: what it was to begin has been purged before it was due."""
-    created = row.created_time if row is not None else None
-    return event.scheduled_start_time is not None and event.timestamp <= (created or 0)
+def _is_late(event: ExecutionStarted, held: HeldMessage, row: InstanceStatus, state: RuntimeState) -> bool:
+    """The start was sent before the run that stands there began: what it was to begin was purged before it could.
+
+    The message's age tells, on storage's clock; a start for a later time is put into its queue again and again.
+    """
+    if event.scheduled_start_time is not None and event.timestamp <= (row.created_time or 0):
+        return True
+    return held.inserted < state.events[0].timestamp - CLOCKS_DIFFER
 
 
 def _generation(source: ExecutionStarted | InstanceStatus | None) -> int:

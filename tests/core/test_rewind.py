@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from durable_core.core import history as h
 from durable_core.core.rewind import plan_rewind
+from durable_core.core.state import RuntimeState
 
 
 def test_a_second_rewind_finds_the_failure_in_front_of_what_the_first_one_reopened() -> None:
@@ -22,3 +23,24 @@ def test_a_second_rewind_finds_the_failure_in_front_of_what_the_first_one_reopen
         h.OrchestratorCompleted(timestamp=2),
     ]
     assert plan_rewind(events).undone == {3, 6, 7, 8}
+
+
+def test_a_history_says_that_it_was_taken_back_until_it_is_woken() -> None:
+    start = h.ExecutionStarted(timestamp=1, instance=h.OrchestrationInstance("i", "e"), name="o")
+    state = RuntimeState(
+        [
+            h.OrchestratorStarted(timestamp=1),
+            start,
+            h.GenericEvent(timestamp=1, event_id=0),
+            h.OrchestratorCompleted(timestamp=1),
+            h.OrchestratorStarted(timestamp=2),
+            h.GenericEvent(timestamp=2),
+            h.GenericEvent(timestamp=2, event_id=1),
+            h.GenericEvent(timestamp=2),
+        ]
+    )
+    assert state.is_rewinding
+    state.extend([h.OrchestratorStarted(timestamp=3), h.EventRaised(timestamp=3, name="x", input=None)])
+    assert state.is_rewinding
+    state.extend([h.OrchestratorStarted(timestamp=4), h.GenericEvent(timestamp=4, data="go on")])
+    assert not state.is_rewinding

@@ -10,7 +10,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from durable_core.core.history import ExecutionCompleted, GenericEvent, OrchestrationStatus
+from durable_core.core.history import (
+    ExecutionCompleted,
+    GenericEvent,
+    OrchestrationInstance,
+    OrchestrationStatus,
+    TaskCompleted,
+)
+from durable_core.core.messages import TaskMessage
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.tasks import WhenAllTask
 from durable_core.core.ticks import PER_SECOND
@@ -289,5 +296,95 @@ def test_a_recursive_termination_that_was_not_carried_out_in_time_says_so_and_ca
         await asyncio.sleep(60)
         rows = [status async for status in client.all_instances()]
         assert [row.runtime_status for row in rows] == [OrchestrationStatus.Terminated] * 3
+
+    run(main(), limit=3600)
+
+
+def test_a_start_that_was_purged_before_anybody_received_it_does_not_replace_the_run_that_came_after_it() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await finish(one, "hello5", instance_id="again")
+        away = [True]
+
+        def keep_away(call: StorageCall) -> None:
+            if away[0] and call.kind == "queue.get":
+                raise UnavailableError("injected", status=503)
+
+        world.faults.before_hooks.append(keep_away)
+        client = world.client("client")
+        await client.start_new("waiter", instance_id="again")
+        await one.client.terminate("again", "not needed")
+        await asyncio.sleep(10)
+        await client.purge("again")
+        await client.start_new("has_children", instance_id="again")
+        away[0] = False
+        await asyncio.sleep(1500)
+        status = await one.client.get_status("again")
+        assert status is not None and status.name == "has_children"
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+def test_a_duplicate_does_not_hide_a_rewind_that_was_cut_off() -> None:
+    """The row says Failed until the instance was woken, whatever it receives meanwhile."""
+
+    async def main() -> None:
+        ill = [True]
+
+        def sick(value: object) -> object:
+            if ill[0]:
+                raise ValueError("still ill")
+            return "well"
+
+        def patient(run: OrchestrationRun) -> Steps:
+            yield call(run, "say", "x")
+            return (yield call(run, "sick"))
+
+        world = World(functions({"patient": patient}, {"sick": sick, **ACTIVITIES}))
+        one = await world.start()
+        await finish(one, "patient", instance_id="p")
+        ill[0] = False
+
+        def lose(call: StorageCall) -> None:
+            if call.client == "rewinder" and call.kind == "table.transaction":
+                raise UnavailableError("the answer is lost", status=503)
+
+        world.faults.after_hooks.append(lose)
+        with pytest.raises(UnavailableError):
+            await world.client("rewinder").rewind("p", "healed")
+        first = (await one.client.get_status("p")).execution_id  # type: ignore[union-attr]
+        again = TaskCompleted(timestamp=one.hub.now(), task_scheduled_id=0, result='"said x"')
+        await one.hub.messages.send(TaskMessage(again, OrchestrationInstance("p", first)), sender=None)
+        await asyncio.sleep(60)
+        assert await status_of(one, "p") is OrchestrationStatus.Failed
+        await one.client.rewind("p", "healed")
+        await asyncio.sleep(60)
+        assert await status_of(one, "p") is OrchestrationStatus.Completed
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+def test_an_instance_whose_purge_was_cut_off_can_be_asked_for_listed_and_purged() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await finish(one, "large", 100_000, instance_id="l")
+        await finish(one, "hello5", instance_id="other")
+
+        def cut(call: StorageCall) -> None:
+            if call.client == "purger" and call.kind == "table.delete":
+                raise UnavailableError("injected", status=503)
+
+        world.faults.before_hooks.append(cut)
+        with pytest.raises(UnavailableError):
+            await world.client("purger").purge("l")
+        status = await one.client.get_status("l")
+        assert status is not None and (status.runtime_status, status.output) == (OrchestrationStatus.Completed, None)
+        assert {status.instance_id async for status in one.client.all_instances()} == {"l", "other"}
+        await one.client.purge("l")
+        assert await one.client.get_status("l") is None
 
     run(main(), limit=3600)

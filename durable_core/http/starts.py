@@ -48,7 +48,8 @@ async def restart(call: Call) -> Response:
             instance_id, restart_with_new_instance_id=call.query.flag("restartWithNewInstanceId", True)
         )
     except InstanceNotFoundError as error:
-        return refusal(400, "InstanceId does not match a valid orchestration instance.", str(error))
+        text = f"{error} (Parameter 'instanceId')"  # callers of the original know it with this end
+        return refusal(400, "InstanceId does not match a valid orchestration instance.", text)
     except InstanceExistsError as error:
         return refusal(409, "A non-terminal instance with this instance ID already exists.", str(error))
     return await _answer(call, new)

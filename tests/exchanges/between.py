@@ -21,6 +21,10 @@ _EXECUTIONS = {
 """Execution ids that decide about the places of children in lists."""
 
 
+async def the_first(replay: Replay) -> None:
+    await replay.start("hello3", "seed0")
+
+
 async def foreign_ids(replay: Replay) -> None:
     """Instances with ids that no start of ours takes; a hub may hold them all the same."""
     with patch("durable_core.text_client.validate_instance_id", lambda instance_id: None):
@@ -56,6 +60,11 @@ async def rewindable(replay: Replay) -> None:
     await replay.start("rewindable", "rw1")
 
 
+async def more_for_lists(replay: Replay) -> None:
+    for instance_id in ("u0", "u1", "u2"):
+        await replay.start("hello3", instance_id)
+
+
 async def for_purges(replay: Replay) -> None:
     for instance_id, name in (("p1", "hello3"), ("p2", "waiter"), ("p3", "fail_orch"), ("p4", "waiter")):
         await replay.start(name, instance_id)
@@ -86,9 +95,11 @@ async def a_waiter(replay: Replay) -> None:
 
 
 BETWEEN: dict[int, Callable[[Replay], Awaitable[None]]] = {
+    0: the_first,
     17: foreign_ids,
     52: asked_for,
     188: rewindable,
+    239: more_for_lists,
     276: for_purges,
     280: everything_is_gone,
     281: a_running_one,

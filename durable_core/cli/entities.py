@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from durable_core.cli import output, values
-from durable_core.cli.target import INTERRUPTED, Json, Target, failed, run, with_target
+from durable_core.cli.target import INTERRUPTED, Json, Target, failed, run, run_client, run_reader, with_target
 
 if TYPE_CHECKING:
     from durable_core.core.entity_ids import EntityId
     from durable_core.taskhub.entity_store import EntityRecord
+    from durable_core.text_client import TextClient
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -79,11 +80,10 @@ def show(target: Target, entity: Id, key: Key = None, as_json: Json = False) -> 
     """Show one entity with its state."""
     entity_id = _entity_id(entity, key)
 
-    async def work() -> tuple[EntityRecord | None, int]:
-        async with target.reader() as client:
-            return await client.read_entity(entity_id), client.now()
+    async def work(client: TextClient) -> tuple[EntityRecord | None, int]:
+        return await client.read_entity(entity_id), client.now()
 
-    record, now = run(work)
+    record, now = run_reader(target, work)
     if record is None:
         raise failed(f"There is no entity '{entity_id}'.")
     if as_json:
@@ -115,12 +115,7 @@ def signal(
     """Ask an entity for an operation; nobody waits for its result."""
     entity_id = _entity_id(entity, key)
     text, due = values.json_text(input), values.moment(at)
-
-    async def work() -> None:
-        async with target.client() as client:
-            await client.signal_entity(entity_id, operation, text, due=due)
-
-    run(work)
+    run_client(target, lambda client: client.signal_entity(entity_id, operation, text, due=due))
     output.done(as_json, f"'{operation}' is on its way to '{entity_id}'.", entityId=str(entity_id), operation=operation)
 
 

@@ -6,24 +6,29 @@ exit code 1, and deleting asks or needs ``--yes``.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from durable_core.cli import hub, instances, output, values
-from durable_core.cli.target import Target, Yes, run
+from durable_core.cli.target import Target, Yes, run_client, run_reader
 from durable_core.core import ticks
 
 if TYPE_CHECKING:
     from durable_core.core.history import HistoryEvent
     from durable_core.taskhub.instance_query import InstanceFilter
     from durable_core.taskhub.instance_table import InstanceStatus
+    from durable_core.text_client import TextClient
 
 app = typer.Typer(help="The commands of `func durable`.", no_args_is_help=True)
 
 _EXTRA: Any = {"allow_extra_args": True}
 """``--runtime-status completed failed``: the words behind the first are more statuses."""
+
+_REWIND_PAUSE = 3.0
+"""Seconds."""
 
 Setting = Annotated[
     str | None, typer.Option("--connection-string-setting", help="Name of the connection setting; that of host.json.")
@@ -50,11 +55,10 @@ def start_new(
     """Start an instance."""
     text = _given(input)
 
-    async def work() -> tuple[str, int]:
-        async with _target(setting, task_hub).client() as client:
-            return await client.start_new(function_name, input=text, instance_id=instance_id), client.now()
+    async def work(client: TextClient) -> tuple[str, int]:
+        return await client.start_new(function_name, input=text, instance_id=instance_id), client.now()
 
-    started, now = run(work)
+    started, now = run_client(_target(setting, task_hub), work)
     typer.echo(f"Started '{function_name}' at {output.exact(now)}. Instance ID: '{started}'.")
 
 
@@ -73,11 +77,10 @@ def get_instances(
     wanted = _filter(context, runtime_status, created_after, created_before)
     continuation = None if continuation in (None, "", "none") else continuation
 
-    async def work() -> tuple[list[InstanceStatus], str | None]:
-        async with _target(setting, task_hub).reader() as client:
-            return await instances.first_instances(client, wanted, top, continuation, with_payloads=True)
-
-    found, token = run(work)
+    found, token = run_reader(
+        _target(setting, task_hub),
+        lambda client: instances.first_instances(client, wanted, top, continuation, with_payloads=True),
+    )
     output.print_json([state(item) for item in found])
     typer.echo(f"Continuation token for next set of results: '{token or 'none'}'")
 
@@ -91,12 +94,7 @@ def get_runtime_status(
     task_hub: HubName = None,
 ) -> None:
     """Show one instance, as JSON."""
-
-    async def work() -> InstanceStatus:
-        async with _target(setting, task_hub).reader() as client:
-            return await instances.existing(client, instance_id)
-
-    document = state(run(work))
+    document = state(run_reader(_target(setting, task_hub), lambda client: instances.existing(client, instance_id)))
     if not show_input:
         document["Input"] = None
     if not show_output:
@@ -107,15 +105,13 @@ def get_runtime_status(
 @app.command("get-history", hidden=True)
 def get_history(instance_id: Id, setting: Setting = None, task_hub: HubName = None) -> None:
     """Show what an instance has done, as a JSON array."""
-
-    async def work() -> list[HistoryEvent]:
-        async with _target(setting, task_hub).reader() as client:
-            await instances.existing(client, instance_id)
-            return list(await client.get_history(instance_id))
-
     from durable_core.taskhub.status_history import event_document
 
-    events = run(work)
+    async def work(client: TextClient) -> list[HistoryEvent]:
+        await instances.existing(client, instance_id)
+        return list(await client.get_history(instance_id))
+
+    events = run_reader(_target(setting, task_hub), work)
     output.print_json([_capitalised(event_document(event)) for event in events])
 
 
@@ -130,12 +126,7 @@ def raise_event(
     """Raise an event."""
     name = event_name or f"Event_{uuid.uuid4().hex}"
     text = _given(event_data)
-
-    async def work() -> None:
-        async with _target(setting, task_hub).client() as client:
-            await client.raise_event(instance_id, name, text)
-
-    run(work)
+    run_client(_target(setting, task_hub), lambda client: client.raise_event(instance_id, name, text))
     typer.echo(f"Raised event '{name}' to instance '{instance_id}'.")
 
 
@@ -146,14 +137,18 @@ def rewind(
     setting: Setting = None,
     task_hub: HubName = None,
 ) -> None:
-    """Let a failed instance try the failed step again."""
+    """Let a failed instance try the failed step again, and show its status before and 3 s after."""
 
-    async def work() -> None:
-        async with _target(setting, task_hub).client() as client:
-            await client.rewind(instance_id, reason)
+    async def work(client: TextClient) -> tuple[InstanceStatus, InstanceStatus]:
+        before = await instances.existing(client, instance_id)
+        await client.rewind(instance_id, reason)
+        typer.echo(f"Rewind message sent to instance '{instance_id}'. Retrieving new status now...")
+        await asyncio.sleep(_REWIND_PAUSE)
+        return before, await instances.existing(client, instance_id)
 
-    run(work)
-    typer.echo(f"Rewind message sent to instance '{instance_id}'.")
+    before, after = run_client(_target(setting, task_hub), work)
+    typer.echo(f"Status before rewind: {before.runtime_status.name}")
+    typer.echo(f"Status after rewind:  {after.runtime_status.name}")
 
 
 @app.command("terminate", hidden=True)
@@ -165,13 +160,12 @@ def terminate(
 ) -> None:
     """End an instance, and wait up to 30 s until it has ended."""
 
-    async def work() -> InstanceStatus | None:
-        async with _target(setting, task_hub).client() as client:
-            await client.terminate(instance_id, reason)
-            with output.progress(f"Waiting for the end of '{instance_id}' …"):
-                return await client.wait_for_completion(instance_id, timeout=30.0, poll=0.2, longest_poll=2.0)
+    async def work(client: TextClient) -> InstanceStatus | None:
+        await client.terminate(instance_id, reason)
+        with output.progress(f"Waiting for the end of '{instance_id}' …"):
+            return await client.wait_for_completion(instance_id, timeout=30.0, poll=0.2, longest_poll=2.0)
 
-    status = run(work)
+    status = run_client(_target(setting, task_hub), work)
     if status is None or not status.runtime_status.is_finished:
         typer.echo(f"Instance '{instance_id}' has not ended yet; no worker has taken the message.", err=True)
         raise typer.Exit(instances.STILL_RUNNING)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from durable_core.cli import output, values
-from durable_core.cli.target import INTERRUPTED, Json, Target, Yes, run, with_target
+from durable_core.cli.target import INTERRUPTED, Json, Target, Yes, run, run_client, run_reader, with_target
 from durable_core.errors import InstanceNotFoundError
 
 if TYPE_CHECKING:
@@ -46,12 +46,11 @@ def list_instances(
     """List instances by id."""
     wanted = values.instance_filter(status, created_from, created_to, prefix)
 
-    async def work() -> tuple[list[InstanceStatus], str | None, int]:
-        async with target.reader() as client:
-            found, token = await first_instances(client, wanted, top, continuation, with_payloads=as_json)
-            return found, token, client.now()
+    async def work(client: TextClient) -> tuple[list[InstanceStatus], str | None, int]:
+        found, token = await first_instances(client, wanted, top, continuation, with_payloads=as_json)
+        return found, token, client.now()
 
-    found, token, now = run(work)
+    found, token, now = run_reader(target, work)
     if as_json:
         output.print_json([document(item) for item in found])
     else:
@@ -96,11 +95,10 @@ async def first_instances(
 def show(target: Target, instance_id: Id, as_json: Json = False) -> None:
     """Show one instance."""
 
-    async def work() -> tuple[InstanceStatus, int]:
-        async with target.reader() as client:
-            return await existing(client, instance_id), client.now()
+    async def work(client: TextClient) -> tuple[InstanceStatus, int]:
+        return await existing(client, instance_id), client.now()
 
-    status, now = run(work)
+    status, now = run_reader(target, work)
     if as_json:
         output.print_json(document(status))
         return
@@ -132,7 +130,7 @@ def start(
 ) -> None:
     """Start an instance and print its id."""
     text, due = values.json_text(input), values.moment(at)
-    started = _do(
+    started = run_client(
         target,
         lambda client: client.start_new(name, input=text, instance_id=instance_id, version=version, start_at=due),
     )
@@ -150,7 +148,7 @@ def raise_event(
 ) -> None:
     """Raise an external event."""
     text = values.json_text(data)
-    _do(target, lambda client: client.raise_event(instance_id, name, text))
+    run_client(target, lambda client: client.raise_event(instance_id, name, text))
     output.done(as_json, f"Event '{name}' is on its way to '{instance_id}'.", instanceId=instance_id, event=name)
 
 
@@ -164,7 +162,7 @@ def terminate(
     as_json: Json = False,
 ) -> None:
     """End an instance now."""
-    _do(target, lambda client: client.terminate(instance_id, reason, recursive=recursive))
+    run_client(target, lambda client: client.terminate(instance_id, reason, recursive=recursive))
     output.done(as_json, f"'{instance_id}' is asked to end.", instanceId=instance_id, requested="terminate")
 
 
@@ -172,7 +170,7 @@ def terminate(
 @with_target
 def suspend(target: Target, instance_id: Id, reason: Reason = "", as_json: Json = False) -> None:
     """Pause an instance; what it is sent waits."""
-    _do(target, lambda client: client.suspend(instance_id, reason))
+    run_client(target, lambda client: client.suspend(instance_id, reason))
     output.done(as_json, f"'{instance_id}' is asked to pause.", instanceId=instance_id, requested="suspend")
 
 
@@ -180,7 +178,7 @@ def suspend(target: Target, instance_id: Id, reason: Reason = "", as_json: Json 
 @with_target
 def resume(target: Target, instance_id: Id, reason: Reason = "", as_json: Json = False) -> None:
     """Let a suspended instance go on."""
-    _do(target, lambda client: client.resume(instance_id, reason))
+    run_client(target, lambda client: client.resume(instance_id, reason))
     output.done(as_json, f"'{instance_id}' is asked to go on.", instanceId=instance_id, requested="resume")
 
 
@@ -188,7 +186,7 @@ def resume(target: Target, instance_id: Id, reason: Reason = "", as_json: Json =
 @with_target
 def rewind(target: Target, instance_id: Id, reason: Reason = "", as_json: Json = False) -> None:
     """Let a failed instance try the failed step again."""
-    _do(target, lambda client: client.rewind(instance_id, reason))
+    run_client(target, lambda client: client.rewind(instance_id, reason))
     output.done(as_json, f"'{instance_id}' tries again.", instanceId=instance_id, requested="rewind")
 
 
@@ -201,7 +199,7 @@ def restart(
     as_json: Json = False,
 ) -> None:
     """Start the same function with the same input, and print the id."""
-    started = _do(target, lambda client: client.restart(instance_id, restart_with_new_instance_id=not same_id))
+    started = run_client(target, lambda client: client.restart(instance_id, restart_with_new_instance_id=not same_id))
     output.done(as_json, started, instanceId=started)
 
 
@@ -223,7 +221,7 @@ def purge(
         if wanted != values.instance_filter(None, None, None):
             raise typer.BadParameter("an instance id and a filter do not go together")
         output.confirm(f"Delete instance '{instance_id}' for good?", yes)
-        _do(target, lambda client: client.purge(instance_id))
+        run_client(target, lambda client: client.purge(instance_id))
         output.done(as_json, f"'{instance_id}' is deleted.", deleted=1)
         return
     output.confirm("Delete every finished instance that fits, for good?", yes)
@@ -265,14 +263,13 @@ def wait(
 ) -> None:
     """Wait for the end of an instance. Exit code 0: completed, 1: ended otherwise, 124: still running."""
 
-    async def work() -> InstanceStatus:
-        async with target.reader() as client:
-            await existing(client, instance_id)
-            with output.progress(f"Waiting for '{instance_id}' …"):
-                status = await client.wait_for_completion(instance_id, timeout=timeout, poll=0.2, longest_poll=5.0)
-            return status or await existing(client, instance_id)
+    async def work(client: TextClient) -> InstanceStatus:
+        await existing(client, instance_id)
+        with output.progress(f"Waiting for '{instance_id}' …"):
+            status = await client.wait_for_completion(instance_id, timeout=timeout, poll=0.2, longest_poll=5.0)
+        return status or await existing(client, instance_id)
 
-    status = run(work)
+    status = run_reader(target, work)
     if as_json:
         output.print_json(document(status))
     else:
@@ -295,12 +292,11 @@ def history(
 ) -> None:
     """Draw what an instance has done: one line a step, with the time that it took."""
 
-    async def work() -> tuple[InstanceStatus, Sequence[HistoryEvent], int]:
-        async with target.reader() as client:
-            status = await existing(client, instance_id)
-            return status, await client.get_history(instance_id, with_payloads=payloads), client.now()
+    async def work(client: TextClient) -> tuple[InstanceStatus, Sequence[HistoryEvent], int]:
+        status = await existing(client, instance_id)
+        return status, await client.get_history(instance_id, with_payloads=payloads), client.now()
 
-    status, events, now = run(work)
+    status, events, now = run_reader(target, work)
     if as_rows:
         from durable_core.taskhub.history_table import history_rows
 
@@ -317,14 +313,6 @@ def history(
     name = status.runtime_status.name
     changed = output.ago(status.last_updated_time, now)
     typer.echo(output.styled(f"{name}, changed {changed}; {len(events)} event(s).", name).shown())
-
-
-def _do(target: Target, work: Callable[[TextClient], Awaitable[Any]]) -> Any:
-    async def connected() -> Any:
-        async with target.client() as client:
-            return await work(client)
-
-    return run(connected)
 
 
 async def existing(client: TextClient, instance_id: str) -> InstanceStatus:

@@ -146,6 +146,26 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
         raise typer.Exit(INTERRUPTED) from None
 
 
+def run_client(target: Target, work: Callable[[TextClient], Awaitable[T]]) -> T:
+    """``run`` with a client that may send."""
+
+    async def connected() -> T:
+        async with target.client() as client:
+            return await work(client)
+
+    return run(connected)
+
+
+def run_reader(target: Target, work: Callable[[TextClient], Awaitable[T]]) -> T:
+    """``run`` with a client that sends no messages."""
+
+    async def connected() -> T:
+        async with target.reader() as client:
+            return await work(client)
+
+    return run(connected)
+
+
 def failed(message: str) -> typer.Exit:
     """Say what went wrong on standard error; the exit to be raised."""
     typer.echo(f"durable: {message}", err=True)

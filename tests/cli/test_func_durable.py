@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from durable_core.cli import func_durable
 from tests.cli.conftest import Shell
 from tests.worker.sample import FUNCTIONS
 from tests.worker.world import World
@@ -80,9 +81,19 @@ def test_get_history_names_event_types(filled: Shell) -> None:
     assert found[1]["Name"] == "fan_out" and found[-2]["Status"] == "Completed"
 
 
+def test_rewind_shows_the_status_before_and_after(filled: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert func_durable._REWIND_PAUSE == 3
+    monkeypatch.setattr(func_durable, "_REWIND_PAUSE", 0.01)
+    assert filled("rewind", "--id", "b").stdout.splitlines() == [
+        "Rewind message sent to instance 'b'. Retrieving new status now...",
+        "Status before rewind: Failed",
+        "Status after rewind:  Pending",
+    ]
+    assert "Failed" in filled("rewind", "--id", "a", code=1).stderr
+
+
 def test_instances_are_steered(filled: Shell) -> None:
     assert "Raised event 'go'" in filled("raise-event", "--id", "c", "--event-name", "go", "--event-data", "x").stdout
-    assert "Rewind message sent" in filled("rewind", "--id", "b").stdout
     filled("durable", "raise-event", "--id", "c")
     names = [event.get("Name") for event in events(filled) if "Name" in event]
     assert names[0] == "go" or names[1] == "go"

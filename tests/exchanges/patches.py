@@ -1,6 +1,6 @@
 """What stands in ``differences.diff``: for each exchange the lines in which our answer is not the recorded one.
 
-``python -m tests.exchanges.patches`` writes the file again, for those rows of the table that need it; read what
+``python -m tests.exchanges`` writes the file again, for those rows of the table that need it; read what
 ``git diff`` then shows.
 """
 
@@ -53,12 +53,3 @@ def _hunks(lines: list[str]) -> Iterator[tuple[int, list[str], list[str]]]:
         # A change that takes nothing away names the line before it.
         start = int(found[1]) - (0 if found[2] == "0" else 1)
         yield start, [line[1:] for line in changed if line[0] == "-"], [line[1:] for line in changed if line[0] == "+"]
-
-
-if __name__ == "__main__":
-    from tests.exchanges.test_exchanges import all_patches
-
-    FILE.write_text(
-        "".join(f"exchange {number}\n" + "".join(f"{line}\n" for line in lines) for number, lines in all_patches()),
-        encoding="utf-8",
-    )

@@ -97,6 +97,8 @@ class Session:
         self._leftovers: Sequence[str] = ()
         self._blobs: dict[tuple[int, str], str] = {}
         """Blobs that hold overflowed columns of this generation."""
+        self._replaced: list[str] = []
+        """Blobs of the generation that the episode to come replaces."""
         self._is_cut_off = False
         self._to_parents: list[Outgoing] = []
         """Answers to parents whose children the episode to come replaces."""
@@ -114,6 +116,7 @@ class Session:
         self._etag = None
         self._leftovers = ()
         self._blobs = {}
+        self._replaced = []
         self._is_cut_off = False
         self.foreign.clear()
         self.foreign_requests.clear()
@@ -243,10 +246,16 @@ class Session:
             self._run.close()
             self._run = None
         self.foreign.clear()
+        self._leave_blobs()
         if self._state is not None:
             self._to_parents = answers_of_replaced(self._state, self._manager.hub.now())
         self._state = RuntimeState()
         return self._state
+
+    def _leave_blobs(self) -> None:
+        """What the session knows of blobs was the generation's that is replaced: none of its columns is a new one's."""
+        self._replaced += self._blobs.values()
+        self._blobs = {}
 
     # ---- batches without an episode --------------------------------------------------------------------------------
 
@@ -453,11 +462,11 @@ class Session:
             )
         self._leftovers = ()
         self._is_cut_off = False
-        replaced: Sequence[str] = ()
         if state is not before:
-            replaced, self._blobs = list(self._blobs.values()), {}
+            self._leave_blobs()
             self.foreign.clear()
             self.foreign_requests.clear()
+        replaced, self._replaced = self._replaced, []
         self._blobs.update(appended.blobs)
         for delivery in batch.accepted:
             settled = settled_id(delivery.event)

@@ -11,13 +11,14 @@ from types import SimpleNamespace
 import pytest
 
 from durable_core.core.history import (
+    EventRaised,
     ExecutionCompleted,
     GenericEvent,
     OrchestrationInstance,
     OrchestrationStatus,
     TaskCompleted,
 )
-from durable_core.core.messages import TaskMessage
+from durable_core.core.messages import CLIENT, TaskMessage
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.tasks import WhenAllTask
 from durable_core.core.ticks import PER_SECOND
@@ -386,5 +387,27 @@ def test_an_instance_whose_purge_was_cut_off_can_be_asked_for_listed_and_purged(
         assert {status.instance_id async for status in one.client.all_instances()} == {"l", "other"}
         await one.client.purge("l")
         assert await one.client.get_status("l") is None
+
+    run(main(), limit=3600)
+def test_a_run_that_replaces_another_shows_none_of_its_large_values_and_leaves_none_behind() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await finish(one, "hello5", "x" * 40_000, instance_id="again")
+        old = (await one.hub.history.load("again")).execution_id
+        await world.settle()
+        await one.worker.stop()
+        client = world.client()
+        await client.start_new("waiter", input='"small"', instance_id="again")
+        late = EventRaised(timestamp=one.hub.now(), name="too late", input=None)  # comes with the start, and is dropped
+        await client._hub.messages.send(TaskMessage(late, OrchestrationInstance("again", old)), sender=CLIENT)
+        two = await world.start("two")
+        await asyncio.sleep(60)
+        status = await two.client.get_status("again")
+        assert status is not None
+        assert (status.name, status.input) == ("waiter", '"small"')
+        blobs = world.storage.blob_names(world.names.large_messages)
+        assert [name for name in blobs if name.startswith("again/history-0")] == []
+        assert world.left_over() == {}
 
     run(main(), limit=3600)

@@ -170,6 +170,14 @@ class InstanceStore:
         """
         return await self._tables.merge(self._names.instances, entity, etag=etag)
 
+    async def delete(self, instance_id: str, etag: str) -> None:
+        """Delete the row.
+
+        Raises:
+            NotFoundError, PreconditionFailedError: there is no row of that ETag.
+        """
+        await self._tables.delete(self._names.instances, escape_key(instance_id), "", etag=etag)
+
     async def terminate(self, instance_id: str, event: ExecutionTerminated) -> bool:
         """End an instance that never ran; False if it has no row (task-hub 6.5)."""
         reason_url = None

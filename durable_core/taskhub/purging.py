@@ -34,9 +34,7 @@ class Purger:
             if not await self._purge_history(status.instance_id):
                 return False
             await self._purge_blobs(status.instance_id)
-            await self._hub.account.tables.delete(
-                self._hub.names.instances, escape_key(status.instance_id), "", etag=status.etag
-            )
+            await self._hub.instances.delete(status.instance_id, status.etag)
         except (NotFoundError, PreconditionFailedError):
             return False
         return True

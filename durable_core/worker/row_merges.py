@@ -43,7 +43,7 @@ class RowMerges:
         merge: sends one merge, of an existing row only if an ETag is given.
         leases: deletes the covered messages.
         owns: the instance still belongs to this worker.
-        repair: writes an instance's row from its history.
+        repair: writes an instance's row from its history; of a run (its execution id) that was purged none is left.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class RowMerges:
         merge: Callable[[Entity, str | None], Awaitable[object]],
         leases: MessageLeases,
         owns: Callable[[str], bool],
-        repair: Callable[[str], Awaitable[None]],
+        repair: Callable[[str, str], Awaitable[None]],
     ) -> None:
         self._merge = merge
         self._leases = leases
@@ -110,14 +110,15 @@ class RowMerges:
 
     async def _send(self, instance_id: str, pending: _Pending) -> None:
         pause = 1.0
-        known_etag: str | None = None
+        # Only what begins a generation may make a row. Any other, should it arrive late, meets a purged instance's.
+        known_etag = None if "CreatedTime" in pending.entity else ANY
         while True:
             try:
                 await self._merge(pending.entity, known_etag)
                 break
             except NotFoundError:
-                # Either no try has written it yet, or one has and the instance was purged since: the history tells.
-                await self._write_again(instance_id)
+                # Either nobody has written it yet, or the instance was purged meanwhile: the history tells.
+                await self._write_again(instance_id, str(pending.entity["ExecutionId"]))
                 break
             except UnavailableError as error:
                 logger.warning(
@@ -138,7 +139,7 @@ class RowMerges:
                 await asyncio.gather(*(self._put_off(held) for held in pending.covered))
                 return
         if self._is_outrun(instance_id, pending.since) or _age(pending.since) > _LATE:
-            await self._write_again(instance_id)
+            await self._write_again(instance_id, str(pending.entity["ExecutionId"]))
         if len(pending.covered) == 1:
             await self._delete(pending.covered[0])
         else:
@@ -146,13 +147,13 @@ class RowMerges:
         for call in pending.after:
             call()
 
-    async def _write_again(self, instance_id: str) -> None:
+    async def _write_again(self, instance_id: str, execution_id: str) -> None:
         """The next owner may have written a newer row, which ours has just covered."""
         pause = 1.0
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                await self._repair(instance_id)
+                await self._repair(instance_id, execution_id)
                 if _age(began) <= _QUICK:
                     return
             except UnavailableError as error:

@@ -262,12 +262,15 @@ class Session:
     async def _settle_without_episode(self, batch: Batch) -> None:
         state = self._state
         assert state is not None
+        if batch.dropped:
+            # A row that is repaired ahead of a merge under way is followed by it, whatever a client has done meanwhile.
+            await self._manager.merges.flush(lambda instance_id: instance_id == self.instance_id)
         if state.started is None:
             await self._settle_without_history(batch)
             self.forget()
         elif batch.dropped:
             await self._repair_row(state, batch)
-        if state.is_finished:
+        if self._state is not None and self._state.is_finished:
             self.forget()
 
     async def _settle_without_history(self, batch: Batch) -> None:
@@ -295,35 +298,31 @@ class Session:
 
     async def _repair_row(self, state: RuntimeState, batch: Batch) -> None:
         """The history holds these messages already; a crash may have come between it and the Instances row."""
-        if state.is_rewinding:
-            await self._manager.delete(batch.dropped)
-            return
         row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
         if row is not None and state.is_finished and _is_start_to_come(row, state):
             early = [item for item in batch.dropped if _is_meant_for(item, row, state)]
             if early:
                 await self._keep_for_start(batch, early, row)
         dropped = batch.dropped
-        if row is not None and (_is_of_later_run(row, state) or _is_up_to_date(row, state)):
-            await self._manager.delete(dropped)
-            return
-        if await self._write_row(state, row):
-            await self._manager.delete(dropped)
-        else:
-            batch.deferred.extend(dropped)
+        if row is None or not (_is_of_later_run(row, state) or _is_up_to_date(row, state)):
+            self.forget()
+            state = await self._current_state([], [])  # behind the row, so that nothing newer is covered
+            if state.started is not None and not await self._write_row(state, row):
+                batch.deferred.extend(dropped)
+                return
+        await self._manager.delete(dropped)
 
     async def _write_row(self, state: RuntimeState, row: InstanceStatus | None) -> bool:
-        """Write the whole row from the history, unless ``row`` has changed since it was read.
+        """Write the whole row from the history, unless ``row`` has changed since it was read, before the history was.
 
         Returns:
             False if it has changed: what the history says may be old, too.
         """
-        hub = self._manager.hub
-        if row is None and (await hub.history.load(self.instance_id)).etag is None:
-            return True  # purged meanwhile
+        if state.is_rewinding:
+            return True  # the row says Failed until the instance is woken
         entity = self._whole_row(state, await self._custom_status(state))
         try:
-            await hub.instances.merge(entity, None if row is None else row.etag)
+            await self._manager.hub.instances.merge(entity, None if row is None else row.etag)
         except (NotFoundError, PreconditionFailedError):
             self.forget()
             return False
@@ -339,15 +338,34 @@ class Session:
             self.instance_id, state.execution_id, events, status, urls, keeps_status=state.is_continued
         )
 
-    async def repair(self) -> None:
-        """Write the Instances row from the history, whatever it says now."""
+    async def repair(self, execution_id: str) -> None:
+        """Write the Instances row from the history, whatever it says now.
+
+        Args:
+            execution_id: of the run that a merge has just written; if it was purged meanwhile, its row goes again.
+        """
         written = False
         while not written:
             row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
             state = await self._current_state([], [])
-            is_newer = state.started is not None and row is not None and _is_of_later_run(row, state)
-            is_nothing = state.started is None or state.is_rewinding
-            written = is_nothing or is_newer or await self._write_row(state, row)
+            if state.started is None:
+                written = self._etag is not None or await self._remove_row(row, execution_id)
+            else:
+                is_newer = row is not None and _is_of_later_run(row, state)
+                written = is_newer or await self._write_row(state, row)
+
+    async def _remove_row(self, row: InstanceStatus | None, execution_id: str) -> bool:
+        """Remove the row of a purged run; False if it has changed since it was read."""
+        if row is None or row.execution_id != execution_id:
+            return True
+        try:
+            await self._manager.hub.instances.delete(self.instance_id, row.etag)
+        except PreconditionFailedError:
+            self.forget()
+            return False
+        except NotFoundError:
+            pass  # whoever purges it was faster
+        return True
 
     async def _custom_status(self, state: RuntimeState) -> str | None:
         """No history keeps the custom status that the code sets: run the code once more to know it."""

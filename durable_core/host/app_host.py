@@ -8,7 +8,9 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,7 +30,7 @@ from durable_core.host.options import DurableOptions, durable_options
 from durable_core.host.queue_options import queue_options
 from durable_core.host.queue_storage import QueueAccounts, QueueOutputs
 from durable_core.host.reload import GRACE, RELOAD, Restart, snapshot, wait_for_change
-from durable_core.host.runtime import WorkerRuntime
+from durable_core.host.runtime import WorkerRuntime, unless
 from durable_core.host.server import WEBHOOKS, HostServer, http_server, largest_body
 from durable_core.host.settings import (
     apply_local_settings,
@@ -121,6 +123,7 @@ class AppHost:
         self._keys: KeyRing | None = None
         self._key_account: StorageAccount | None = None
         self._first_keys: asyncio.Task[None] | None = None
+        self._stopping = asyncio.Event()
         self._is_stopped = False
         self.port = 0
 
@@ -172,9 +175,12 @@ class AppHost:
         base = f"http://localhost:{self.port}"
         links = replace(links, base=f"{base}{WEBHOOKS}")
         set_client_provider(ClientProvider(self._runtime.client, links, self._runtime.hubs.at))
+        self._await_signals()
         self._announce(index, durable, base, prefix)
         await asyncio.to_thread(warn_of_orchestrators, root)
         await self._await_emulator(emulator)
+        if self._stopping.is_set():
+            return
         if self._keys is not None:
             self._first_keys = asyncio.create_task(self._keys.warm_up())
         self._runtime.start()
@@ -204,11 +210,23 @@ class AppHost:
         usual = connection.queue_endpoint.endswith(f":{EMULATOR_PORTS[1]}/{connection.account}")
         if not (connection.is_emulator and usual and self._arguments.start_azurite):
             return None
-        return asyncio.get_running_loop().run_in_executor(None, azurite.ensure)
+        found: Future[azurite.Azurite] = Future()
+
+        def ensure() -> None:
+            found.set_running_or_notify_cancel()
+            try:
+                found.set_result(azurite.ensure())
+            except Exception as error:  # whatever it is, it is raised where the emulator is waited for
+                found.set_exception(error)
+
+        # Not a thread of the loop's own: the end of the host would wait for an installation.
+        threading.Thread(target=ensure, name="azurite", daemon=True).start()
+        return asyncio.wrap_future(found)
 
     async def _await_emulator(self, emulator: asyncio.Future[azurite.Azurite] | None) -> None:
-        if emulator is not None:
-            self._azurite = await emulator
+        """Wait until the emulator runs, or until the host is told to stop."""
+        if emulator is not None and await unless(self._stopping, emulator):
+            self._azurite = emulator.result()
             if self._azurite.process is not None:
                 logger.info("Azurite runs on ports %s to %s.", EMULATOR_PORTS[0], EMULATOR_PORTS[-1])
 
@@ -249,40 +267,37 @@ class AppHost:
 
     async def serve_until(self, change: asyncio.Task[Path] | None) -> int:
         """Serve until Ctrl+C, SIGTERM or a change, then stop; returns the exit code, or ``RELOAD`` after a change."""
-        stopping = self._await_signals()
         collect_rarely()
-        signals = asyncio.create_task(stopping.wait())
+        signals = asyncio.create_task(self._stopping.wait())
         reason = {signals} if change is None else {signals, change}
         try:
             await asyncio.wait(reason, return_when=asyncio.FIRST_COMPLETED)
-            if change is not None and change.done() and not stopping.is_set():
+            if change is not None and change.done() and not self._stopping.is_set():
                 print(f"{change.result()} has changed, the app is loaded again …", flush=True)
                 await self.stop(GRACE)
-                return 0 if stopping.is_set() else RELOAD
+                return 0 if self._stopping.is_set() else RELOAD
         finally:
             await self.stop()
         return 0
 
-    def _await_signals(self) -> asyncio.Event:
-        """Set by Ctrl+C or SIGTERM; a second one ends the process at once."""
-        stopping = asyncio.Event()
+    def _await_signals(self) -> None:
+        """Ctrl+C or SIGTERM stops the host; a second one ends the process at once."""
         loop = asyncio.get_running_loop()
 
         def on_signal() -> None:
-            if stopping.is_set():
+            if self._stopping.is_set():
                 print("Stopped at once.", flush=True)
                 if self._azurite is not None:
                     self._azurite.stop()
                 os._exit(130)
             print("Stopping (Ctrl+C again stops at once) …", flush=True)
-            stopping.set()
+            self._stopping.set()
 
         for number in (signal.SIGINT, signal.SIGTERM):
             try:
                 loop.add_signal_handler(number, on_signal)
             except NotImplementedError:  # Windows: the default handlers raise KeyboardInterrupt
                 signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_signal))
-        return stopping
 
     async def stop(self, grace: float = STOP_GRACE) -> None:
         """Stop listening, let invocations end, drain the worker, end the emulator.

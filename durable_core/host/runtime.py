@@ -7,7 +7,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
 from random import Random
 from typing import Any, TypeVar
@@ -232,7 +232,7 @@ class WorkerRuntime:
         pause = 1.0
         while not self._draining.is_set():
             try:
-                await worker.start()
+                return await unless(self._draining, worker.start())
             except StorageError as error:
                 logger.error(
                     "Storage account '%s' cannot be used yet, trying again in %.0f s: %s",
@@ -240,10 +240,22 @@ class WorkerRuntime:
                     pause,
                     error,
                 )
-                try:
-                    await asyncio.wait_for(self._draining.wait(), pause)
-                except asyncio.TimeoutError:
-                    pause = min(pause * 2, _LONGEST_PAUSE)
-            else:
-                return True
+            await unless(self._draining, asyncio.sleep(pause))
+            pause = min(pause * 2, _LONGEST_PAUSE)
         return False
+
+
+async def unless(stopping: asyncio.Event, work: Awaitable[object]) -> bool:
+    """Wait for ``work``; False if it was cut off because ``stopping`` was set."""
+    working, waiting = asyncio.ensure_future(work), asyncio.ensure_future(stopping.wait())
+    try:
+        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        waiting.cancel()
+        if not working.done():
+            working.cancel()
+            await asyncio.wait([working])
+    if working.cancelled():
+        return False
+    working.result()
+    return True

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from enum import Enum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from durable_core.errors import UnavailableError
 from durable_core.storage.answers import error_for, json_error
@@ -19,6 +20,9 @@ from durable_core.storage.transport import RetryPolicy
 
 if TYPE_CHECKING:
     import aiohttp
+
+_SHORTEST = 0.01
+"""Seconds that the last tries of a request get when its time is over."""
 
 
 class Sdk:
@@ -61,7 +65,6 @@ class Sdk:
             retry_total=retry.tries - 1,
             retry_backoff_factor=retry.first_pause,
             retry_backoff_max=retry.longest_pause,
-            timeout=retry.total,
             **self._transport(),
         )
 
@@ -93,21 +96,23 @@ class Sdk:
         }
 
     def _transport(self) -> dict[str, Any]:
-        return {
-            "transport": _observed_transport(self._session(), self._clock),
-            "connection_timeout": self._retry.timeout,
-            "read_timeout": self._retry.timeout,
-        }
+        return {"transport": _transport(self._session(), self._clock, self._retry)}
 
 
-def _observed_transport(session: aiohttp.ClientSession, clock: ServiceClock) -> Any:
-    """An SDK transport on our session whose answers set the clock."""
+def _transport(session: aiohttp.ClientSession, clock: ServiceClock, retry: RetryPolicy) -> Any:
+    """An SDK transport on our session whose answers set the clock, and which keeps the limits of ``retry``."""
     from azure.core.pipeline.transport import AioHttpTransport
+
+    begun: WeakKeyDictionary[Any, float] = WeakKeyDictionary()
+    """When requests were sent first: the SDK sends the same object again, and knows no limit for all tries."""
 
     class ObservedTransport(AioHttpTransport):  # type: ignore[misc]  # the package loads it lazily, so untyped
         async def send(self, request: Any, **config: Any) -> Any:
             sent = clock.monotonic()
-            response = await super().send(request, **config)
+            left = begun.setdefault(request, sent) + retry.total - sent
+            # Given here, because a transport that is passed to a client does not hear of the client's time-outs.
+            limit = max(min(left, retry.timeout), _SHORTEST)
+            response = await super().send(request, **{**config, "connection_timeout": limit, "read_timeout": limit})
             date = response.headers.get("Date")
             if date:
                 clock.observe(date, sent)

@@ -109,7 +109,8 @@ class PartitionManager:
                     async with self._passing:
                         pause = await _within(min(_PASS_LIMIT * 2**failures, _LONGEST_PASS), self._pass())
                     failures = 0
-                    complaint.recovered()
+                    if not self._is_released:  # then nothing was asked of storage
+                        complaint.recovered()
                 except StorageError as error:
                     failures += 1
                     self._known.clear()

@@ -7,6 +7,7 @@ import base64
 import hashlib
 import hmac
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -204,3 +205,28 @@ async def test_an_account_that_was_never_used_opens_nothing() -> None:
     account = open_account("UseDevelopmentStorage=true")
     await account.close()
     assert account.calls.total == 0
+
+
+@pytest.mark.parametrize("hot", [True, False])
+async def test_a_service_that_never_answers_is_given_up_when_the_time_of_all_tries_is_over(hot: bool) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/acct"
+        retry = RetryPolicy(tries=4, first_pause=0.01, longest_pause=0.01, timeout=0.3, total=0.5)
+        account = open_account(ConnectionSettings("acct", url, url, url, key=EMULATOR_KEY), hot=hot, retry=retry)
+        begin = time.monotonic()
+        calls = [
+            account.queues.create("queue"),
+            account.queues.put("queue", "x"),
+            account.queues.get("queue", count=1, lease=5),
+            account.tables.create("Table"),
+            account.tables.query("Table"),
+            account.tables.insert("Table", ROW),
+            account.blobs.put("container", "blob", b"x"),
+            account.blobs.get("container", "blob"),
+        ]
+        errors = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 20)
+        await account.close()
+    assert [type(error) for error in errors] == [UnavailableError] * len(calls)
+    assert time.monotonic() - begin < 10

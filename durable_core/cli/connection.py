@@ -9,8 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+from durable_core.host.local_settings import apply_local_settings, read_local_settings
 from durable_core.host.options import DurableOptions, durable_options
-from durable_core.host.settings import apply_local_settings, read_host_json, read_local_settings
+from durable_core.host.settings import read_host_json
 from durable_core.storage.azure import open_account
 from durable_core.storage.settings import resolve_connection
 from durable_core.taskhub.hub import TaskHub

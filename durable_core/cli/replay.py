@@ -23,7 +23,7 @@ def replay(
     Exit codes: 0 the code does what is recorded, 1 it diverges, 2 wrong arguments or an export that lacks something.
     """
     from durable_core.host.loader import app_functions, load_app
-    from durable_core.host.settings import apply_local_settings, read_local_settings
+    from durable_core.host.local_settings import apply_local_settings, read_local_settings
     from durable_core.testing.replaying import replay_histories
 
     path, file = history.resolve(), app.resolve()

@@ -26,20 +26,14 @@ from durable_core.host.invocation import Invoker
 from durable_core.host.keys import HostKeys, KeyRing, KeyStore, host_id
 from durable_core.host.listeners import Listeners
 from durable_core.host.loader import app_functions, load_app
+from durable_core.host.local_settings import apply_local_settings, read_local_settings
 from durable_core.host.options import DurableOptions, durable_options
 from durable_core.host.queue_options import queue_options
 from durable_core.host.queue_storage import QueueAccounts, QueueOutputs
 from durable_core.host.reload import GRACE, RELOAD, Restart, snapshot, wait_for_change
 from durable_core.host.runtime import WorkerRuntime, unless
 from durable_core.host.server import WEBHOOKS, HostServer, http_server, largest_body
-from durable_core.host.settings import (
-    apply_local_settings,
-    option,
-    read_host_json,
-    read_local_settings,
-    route_prefix,
-    section,
-)
+from durable_core.host.settings import read_host_json, route_prefix
 from durable_core.host.timers import timer_functions
 from durable_core.model.hosting import STANDALONE_MARKER
 from durable_core.model.runtime import ClientProvider, LinkSettings, client_provider, set_client_provider
@@ -133,7 +127,7 @@ class AppHost:
         local = read_local_settings(root)
         skipped = apply_local_settings(local, os.environ)
         host = read_host_json(root, os.environ)
-        configure_logging(str(option(section(host, "logging", "logLevel"), "default") or "Information"))
+        configure_logging(host)
         for name in skipped:
             logger.warning(
                 "Skipping '%s' from local settings as it's already defined in current environment variables.", name

@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from durable_core.host.indexing import IndexedFunction
+from durable_core.host.settings import section
+from durable_core.host.values import choice
 from durable_core.worker.functions import Functions
 
+_LEVELS = {
+    "Trace": logging.DEBUG,
+    "Debug": logging.DEBUG,
+    "Information": logging.INFO,
+    "Warning": logging.WARNING,
+    "Error": logging.ERROR,
+    "Critical": logging.CRITICAL,
+    "None": logging.CRITICAL + 1,
+}
 
-def configure_logging(level: str) -> None:
+
+def configure_logging(host: Mapping[str, Any]) -> None:
     """Log lines to standard output; the storage SDK only when something is wrong.
 
     Args:
-        level: ``logging.logLevel.default`` of host.json.
+        host: host.json.
+
+    Raises:
+        ConfigurationError: ``logging.logLevel.default`` is no level.
     """
-    numeric = {"trace": 10, "debug": 10, "information": 20, "warning": 30, "error": 40, "critical": 50, "none": 60}
     logging.basicConfig(
-        level=numeric.get(level.lower(), 20),
+        level=choice(section(host, "logging", "logLevel"), "default", _LEVELS, "Information"),
         format="[%(asctime)s] %(message)s",
         datefmt="%Y-%m-%dT%H:%M:%S",
         stream=sys.stdout,

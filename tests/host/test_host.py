@@ -163,6 +163,8 @@ def test_an_app_that_cannot_run_is_told_why(tmp_path: Path, source: str, texts: 
             ["Storage provider type (mssql) was not found"],
         ),
         ({"version": "2.0", "extensions": {"durableTask": {"hubName": "%NO%"}}}, None, ["app setting NO"]),
+        ({"version": "2.0", "extensions": []}, None, ["host.json: extensions must be an object"]),
+        ({"version": "2.0", "logging": {"logLevel": {"default": "Loud"}}}, None, ["default must be", "'Loud'"]),
         (None, {"Values": {}}, ["is encrypted", "IsEncrypted"]),
         (None, "{", ["local.settings.json is no valid JSON"]),
     ],

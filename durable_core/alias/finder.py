@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
-from durable_core.alias.names import EXPORTED, MODULES, PACKAGES, ROOT
+from durable_core.alias.names import EXPORTED, HOME, MODULES, PACKAGES, ROOT
 from durable_core.errors import ConfigurationError
 
 logger = logging.getLogger("durable_core.alias")
@@ -43,9 +43,8 @@ class _Facade(MetaPathFinder, Loader):
         for below in MODULES:
             if below and below.rpartition(".")[0] == name:
                 importlib.import_module(f"{ROOT}.{below}")
-        facade = importlib.import_module("durable_core.alias.facade")
         for public in MODULES[name]:
-            setattr(module, public, getattr(facade, public))
+            setattr(module, public, getattr(importlib.import_module(HOME[public]), public))
         if not name:
             module.__all__ = list(EXPORTED)  # type: ignore[attr-defined]
             module.__doc__ = "azure.durable_functions, served by durable_core."

@@ -32,31 +32,26 @@ EXPORTED = (
 )
 """``__all__`` of the root."""
 
-_ACTIONS = {
-    name: (name,)
-    for name in (
-        "Action",
-        "ActionType",
-        "CallActivityAction",
-        "CallActivityWithRetryAction",
-        "CallEntityAction",
-        "CallHttpAction",
-        "CallSubOrchestratorAction",
-        "CallSubOrchestratorWithRetryAction",
-        "CompoundAction",
-        "ContinueAsNewAction",
-        "CreateTimerAction",
-        "NoOpAction",
-        "SignalEntityAction",
-        "WaitForExternalEventAction",
-        "WhenAllAction",
-        "WhenAnyAction",
-    )
-}
-_ENTITIES = {
-    name: (name,) for name in ("EntityState", "OperationResult", "RequestMessage", "ResponseMessage", "Signal")
-}
-_HISTORY = {name: (name,) for name in ("HistoryEvent", "HistoryEventType")}
+_ACTIONS = (
+    "Action",
+    "ActionType",
+    "CallActivityAction",
+    "CallActivityWithRetryAction",
+    "CallEntityAction",
+    "CallHttpAction",
+    "CallSubOrchestratorAction",
+    "CallSubOrchestratorWithRetryAction",
+    "CompoundAction",
+    "ContinueAsNewAction",
+    "CreateTimerAction",
+    "NoOpAction",
+    "SignalEntityAction",
+    "WaitForExternalEventAction",
+    "WhenAllAction",
+    "WhenAnyAction",
+)
+_ENTITIES = ("EntityState", "OperationResult", "RequestMessage", "ResponseMessage", "Signal")
+_HISTORY = ("HistoryEvent", "HistoryEventType")
 _TASKS = (
     "AtomicTask",
     "CompoundTask",
@@ -68,25 +63,6 @@ _TASKS = (
     "WhenAllTask",
     "WhenAnyTask",
 )
-_MODELS = {
-    "DurableEntityContext": ("DurableEntityContext",),
-    "DurableHttpRequest": ("DurableHttpRequest",),
-    "DurableOrchestrationBindings": ("DurableOrchestrationBindings",),
-    "DurableOrchestrationClient": ("DurableOrchestrationClient",),
-    "DurableOrchestrationContext": ("DurableOrchestrationContext",),
-    "DurableOrchestrationStatus": ("DurableOrchestrationStatus",),
-    "EntityStateResponse": ("EntityStateResponse",),
-    "FunctionContext": ("FunctionContext",),
-    "OrchestrationRuntimeStatus": ("OrchestrationRuntimeStatus",),
-    "OrchestratorState": ("OrchestratorState",),
-    "PurgeHistoryResult": ("PurgeHistoryResult",),
-    "ReplaySchema": ("ReplaySchema",),
-    "RetryOptions": ("RetryOptions",),
-    "RpcManagementOptions": ("RpcManagementOptions",),
-    "Task": _TASKS,
-    "TaskOrchestrationExecutor": ("TaskOrchestrationExecutor",),
-    "TokenSource": ("TokenSource", "ManagedIdentityTokenSource"),
-}
 _TRIGGERS = ("ActivityTrigger", "DurableClient", "EntityTrigger", "OrchestrationTrigger")
 _CONSTANTS = (
     "ACTIVITY_TRIGGER",
@@ -98,34 +74,61 @@ _CONSTANTS = (
     "HTTP_ACTION_NAME",
     "ORCHESTRATION_TRIGGER",
 )
+_CHECKS = ("validate_extension_bundles", "validate_v1_programming_model")
+_SINGLE_MODELS = (
+    "DurableEntityContext",
+    "DurableHttpRequest",
+    "DurableOrchestrationBindings",
+    "DurableOrchestrationClient",
+    "DurableOrchestrationContext",
+    "DurableOrchestrationStatus",
+    "EntityStateResponse",
+    "FunctionContext",
+    "OrchestrationRuntimeStatus",
+    "OrchestratorState",
+    "PurgeHistoryResult",
+    "ReplaySchema",
+    "RetryOptions",
+    "RpcManagementOptions",
+    "TaskOrchestrationExecutor",
+)
+"""Classes in a module of their own name, as all actions and entities are."""
+_NOT_IN_MODELS = (
+    "DurableOrchestrationStatus",
+    "EntityStateResponse",
+    "FunctionContext",
+    "ReplaySchema",
+    "RpcManagementOptions",
+    "TaskOrchestrationExecutor",
+)
+"""Those that the package ``models`` itself does not show."""
+
+
+def _each_alone(package: str, names: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    return {f"{package}.{name}": (name,) for name in names}
+
 
 MODULES: dict[str, tuple[str, ...]] = {
-    "": (*EXPORTED, "validate_extension_bundles", "validate_v1_programming_model"),
+    "": (*EXPORTED, *_CHECKS),
     "constants": _CONSTANTS,
     "decorators": (),
     "decorators.durable_app": ("Blueprint", "DFApp"),
     "decorators.metadata": _TRIGGERS,
     "entity": ("Entity", "InternalEntityException"),
     "models": (
-        "DurableEntityContext",
-        "DurableHttpRequest",
-        "DurableOrchestrationBindings",
-        "DurableOrchestrationClient",
-        "DurableOrchestrationContext",
+        *(name for name in _SINGLE_MODELS if name not in _NOT_IN_MODELS),
         "ManagedIdentityTokenSource",
-        "OrchestrationRuntimeStatus",
-        "OrchestratorState",
-        "PurgeHistoryResult",
-        "RetryOptions",
         "TaskBase",
     ),
-    **{f"models.{module}": names for module, names in _MODELS.items()},
+    **_each_alone("models", _SINGLE_MODELS),
+    "models.Task": _TASKS,
+    "models.TokenSource": ("TokenSource", "ManagedIdentityTokenSource"),
     "models.actions": tuple(name for name in _ACTIONS if name != "NoOpAction"),
-    **{f"models.actions.{module}": names for module, names in _ACTIONS.items()},
-    "models.entities": tuple(_ENTITIES),
-    **{f"models.entities.{module}": names for module, names in _ENTITIES.items()},
-    "models.history": tuple(_HISTORY),
-    **{f"models.history.{module}": names for module, names in _HISTORY.items()},
+    **_each_alone("models.actions", _ACTIONS),
+    "models.entities": _ENTITIES,
+    **_each_alone("models.entities", _ENTITIES),
+    "models.history": _HISTORY,
+    **_each_alone("models.history", _HISTORY),
     "models.utils": (),
     "models.utils.entity_utils": ("EntityId",),
     "orchestrator": ("Orchestrator",),
@@ -133,3 +136,35 @@ MODULES: dict[str, tuple[str, ...]] = {
     "testing.OrchestratorGeneratorWrapper": ("orchestrator_generator_wrapper",),
 }
 """Names by module, both as the SDK has them."""
+
+_HOMES: dict[str, tuple[str, ...]] = {
+    "alias.actions": _ACTIONS,
+    "alias.app": ("Blueprint", "DFApp"),
+    "alias.client": ("DurableOrchestrationClient",),
+    "alias.context": ("DurableEntityContext", "DurableOrchestrationContext"),
+    "alias.entry": ("Entity", "Orchestrator"),
+    "alias.messages": (
+        *_ENTITIES,
+        *_HISTORY,
+        "DurableOrchestrationBindings",
+        "InternalEntityException",
+        "OrchestratorState",
+        "ReplaySchema",
+        "RpcManagementOptions",
+        "TaskOrchestrationExecutor",
+    ),
+    "alias.start_checks": ("DurableFunctionsCompatibilityWarning", *_CHECKS),
+    "alias.tasks": _TASKS,
+    "alias.testing": ("orchestrator_generator_wrapper",),
+    "alias.triggers": (*_CONSTANTS, *_TRIGGERS),
+    "model.entity_id": ("EntityId",),
+    "model.entity_methods": ("EntityStateResponse",),
+    "model.function_context": ("FunctionContext",),
+    "model.http_calls": ("DurableHttpRequest", "ManagedIdentityTokenSource", "TokenSource"),
+    "model.instance_methods": ("PurgeHistoryResult",),
+    "model.retry": ("RetryOptions",),
+    "model.status": ("DurableOrchestrationStatus", "OrchestrationRuntimeStatus"),
+}
+
+HOME = {name: f"durable_core.{module}" for module, names in _HOMES.items() for name in names}
+"""The module of this package behind each name."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable
 from typing import Any
 
 import durable_core as own
-from durable_core.alias import facade
+from durable_core.alias.finder import install
 from durable_core.core.decisions import Complete, CreateTimer, Decision, ScheduleTask
 from durable_core.core.history import (
     EventRaised,
@@ -22,7 +23,11 @@ from durable_core.core.history import (
 )
 from durable_core.core.replay import OrchestrationRun
 
-NAMES: dict[str, Any] = {"durable_core": own, "azure.durable_functions": facade}
+install()
+NAMES: dict[str, Any] = {
+    "durable_core": own,
+    "azure.durable_functions": importlib.import_module("azure.durable_functions"),
+}
 """Modules with the public names of each dialect."""
 
 

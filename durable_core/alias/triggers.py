@@ -1,4 +1,4 @@
-"""Values of ``azure.durable_functions.constants``, and the triggers of ``decorators.metadata``."""
+"""The triggers of ``azure.durable_functions.decorators.metadata``, and the values of ``constants``."""
 
 from __future__ import annotations
 
@@ -8,30 +8,16 @@ from azure.functions.decorators.core import InputBinding
 
 from durable_core.alias.app import AZURE
 from durable_core.model import triggers
-from durable_core.model.http_calls import HTTP_ACTIVITY as HTTP_ACTION_NAME
+from durable_core.model.http_calls import HTTP_ACTIVITY
 
 ORCHESTRATION_TRIGGER = "orchestrationTrigger"
 ACTIVITY_TRIGGER = "activityTrigger"
 ENTITY_TRIGGER = "entityTrigger"
 DURABLE_CLIENT = "durableClient"
+HTTP_ACTION_NAME = HTTP_ACTIVITY
 DEFAULT_LOCAL_HOST = "localhost:7071"
 DEFAULT_LOCAL_ORIGIN = f"http://{DEFAULT_LOCAL_HOST}"
 DATETIME_STRING_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
-
-__all__ = [
-    "ACTIVITY_TRIGGER",
-    "DATETIME_STRING_FORMAT",
-    "DEFAULT_LOCAL_HOST",
-    "DEFAULT_LOCAL_ORIGIN",
-    "DURABLE_CLIENT",
-    "ENTITY_TRIGGER",
-    "HTTP_ACTION_NAME",
-    "ORCHESTRATION_TRIGGER",
-    "ActivityTrigger",
-    "DurableClient",
-    "EntityTrigger",
-    "OrchestrationTrigger",
-]
 
 
 class OrchestrationTrigger(triggers.OrchestrationTrigger):

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from durable_core.errors import ConfigurationError, StorageError
 from durable_core.host.cors import Cors
+from durable_core.host.function_keys import FunctionKeyRings
 from durable_core.host.keys import SYSTEM_KEY, HostKeys, KeyRing
 from durable_core.http.messages import Request, Response, refusal
 
@@ -36,8 +37,12 @@ class Level(Enum):
 class Access(Protocol):
     """Decides about every request, before its body is read."""
 
-    async def refuse(self, request: Request, level: Level) -> Response | None:
-        """The answer to a request that is not allowed; None if it is."""
+    async def refuse(self, request: Request, level: Level, function: str | None = None) -> Response | None:
+        """The answer to a request that is not allowed; None if it is.
+
+        Args:
+            function: name of the function that would answer; None if it is the host itself.
+        """
 
     async def code(self) -> str | None:
         """The key that links to the management API must carry; None if they need none."""
@@ -46,7 +51,7 @@ class Access(Protocol):
 class EverybodyAccess:
     """No checks at all (``--no-auth`` on an address that others can reach)."""
 
-    async def refuse(self, request: Request, level: Level) -> Response | None:
+    async def refuse(self, request: Request, level: Level, function: str | None = None) -> Response | None:
         return None
 
     async def code(self) -> str | None:
@@ -65,7 +70,7 @@ class LocalAccess:
         self._cors = cors
         self._allowed = frozenset(name.lower() for name in allowed)
 
-    async def refuse(self, request: Request, level: Level) -> Response | None:
+    async def refuse(self, request: Request, level: Level, function: str | None = None) -> Response | None:
         host = request.headers.get("host")
         if host and not self._is_ours(_name(host)):
             return refusal(
@@ -99,22 +104,31 @@ class LocalAccess:
 
 
 class KeyedAccess:
-    """Requests need a key of the level that they ask for; the master key opens everything."""
+    """Requests need a key of the level that they ask for; the master key opens everything.
 
-    def __init__(self, keys: KeyRing) -> None:
+    Args:
+        functions: keys that open one function each; None if there are none.
+    """
+
+    def __init__(self, keys: KeyRing[HostKeys], functions: FunctionKeyRings | None = None) -> None:
         self._keys = keys
+        self._functions = functions
 
-    async def refuse(self, request: Request, level: Level) -> Response | None:
+    async def refuse(self, request: Request, level: Level, function: str | None = None) -> Response | None:
         if level is Level.ANONYMOUS:
             return None
         given = key_of(request)
         if given is None:
             return _UNAUTHORIZED
         try:
-            keys = await self._keys.current()
+            if _is_one_of(given, _accepted(await self._keys.current(), level)):
+                return None
+            if level is Level.FUNCTION and function is not None and self._functions is not None:
+                own = await self._functions.current(function)
+                return None if _is_one_of(given, own.values()) else _UNAUTHORIZED
         except (StorageError, ConfigurationError):
             return refusal(503, "The keys of this host cannot be read at the moment; try again later.")
-        return None if _is_one_of(given, _accepted(keys, level)) else _UNAUTHORIZED
+        return _UNAUTHORIZED
 
     async def code(self) -> str | None:
         return (await self._keys.current()).system

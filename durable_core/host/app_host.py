@@ -21,6 +21,7 @@ from durable_core.host.access import Access, EverybodyAccess, KeyedAccess, Local
 from durable_core.host.code_check import warn_of_orchestrators
 from durable_core.host.console import configure_logging, list_functions
 from durable_core.host.cors import Cors, read_cors
+from durable_core.host.function_keys import FunctionKeyRings, FunctionKeyStore
 from durable_core.host.indexing import Index, index_functions
 from durable_core.host.invocation import Invoker
 from durable_core.host.keys import HostKeys, KeyRing, KeyStore, host_id
@@ -114,7 +115,7 @@ class AppHost:
         self._runner: web.ServerRunner | None = None
         self._listeners: Listeners | None = None
         self._invoker: Invoker | None = None
-        self._keys: KeyRing | None = None
+        self._keys: KeyRing[HostKeys] | None = None
         self._key_account: StorageAccount | None = None
         self._first_keys: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
@@ -186,9 +187,9 @@ class AppHost:
         wants_keys = self._arguments.auth if self._arguments.auth is not None else not is_local
         if wants_keys:
             self._key_account = open_account(connection)
-            store = KeyStore(self._key_account.blobs, host_id(os.environ, options.names.hub))
-            self._keys = KeyRing(store.load, self._use_keys)
-            return KeyedAccess(self._keys)
+            blobs, owner = self._key_account.blobs, host_id(os.environ, options.names.hub)
+            self._keys = KeyRing(KeyStore(blobs, owner).load, self._use_keys)
+            return KeyedAccess(self._keys, FunctionKeyRings(FunctionKeyStore(blobs, owner).load))
         if is_local:
             return LocalAccess(cors, self._arguments.allowed_hosts)
         logger.warning("The host listens on %s and asks nobody for a key (--no-auth).", address)

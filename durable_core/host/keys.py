@@ -1,4 +1,4 @@
-"""The host's keys: what they open, where they are kept, and how a running host learns of new ones (functions-host 6.3).
+"""A host's keys: what they open, where they are kept, and how a running host learns of new ones (functions-host 6.3).
 
 They are kept as the Functions host keeps its secrets: as JSON in the container ``azure-webjobs-secrets``, here of the
 storage account that holds the task hub, so that every host of a hub has the same keys.
@@ -13,12 +13,14 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from durable_core.errors import AlreadyExistsError, ConfigurationError, NotFoundError, StorageError
 from durable_core.storage.base import BlobStore
 
 logger = logging.getLogger("durable_core.host")
+
+K = TypeVar("K")
 
 CONTAINER = "azure-webjobs-secrets"
 SYSTEM_KEY = "durabletask_extension"
@@ -154,8 +156,8 @@ class KeyStore:
             return None
 
 
-class KeyRing:
-    """The keys as a running host knows them: read again when they are asked for and older than half a minute.
+class KeyRing(Generic[K]):
+    """Keys as a running host knows them: read again when they are asked for and older than half a minute.
 
     Args:
         load: reads them.
@@ -165,18 +167,18 @@ class KeyRing:
 
     def __init__(
         self,
-        load: Callable[[], Awaitable[HostKeys]],
-        on_change: Callable[[HostKeys], None] | None = None,
+        load: Callable[[], Awaitable[K]],
+        on_change: Callable[[K], None] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._load = load
         self._on_change = on_change
         self._monotonic = monotonic
-        self._keys: HostKeys | None = None
+        self._keys: K | None = None
         self._until = float("-inf")
         self._lock = asyncio.Lock()
 
-    async def current(self) -> HostKeys:
+    async def current(self) -> K:
         """The keys; the last known ones while storage is away.
 
         Raises:

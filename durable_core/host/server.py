@@ -10,7 +10,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import azure.functions as func
@@ -40,6 +40,14 @@ _NOT_FOUND = Response(404)
 _AUTHORITY = re.compile(r"[A-Za-z0-9.\-_\[\]:]+")
 
 ReadBody = Callable[[], Awaitable[bytes]]
+
+
+class _Target(NamedTuple):
+    """What answers a request."""
+
+    work: Callable[[], Awaitable[Response]]
+    level: Level
+    function: str | None = None
 
 
 class HostServer:
@@ -121,26 +129,27 @@ class HostServer:
         return replace(answer, headers=CIMultiDict([*answer.headers.items(), *extra.items()])) if extra else answer
 
     async def _answer(self, request: Request, read_body: ReadBody) -> Response:
-        work, level = self._target(request, read_body)
-        refused = await self._access.refuse(request, level)
-        return refused or await work()
+        target = self._target(request, read_body)
+        refused = await self._access.refuse(request, target.level, target.function)
+        return refused or await target.work()
 
-    def _target(self, request: Request, read_body: ReadBody) -> tuple[Callable[[], Awaitable[Response]], Level]:
+    def _target(self, request: Request, read_body: ReadBody) -> _Target:
         """What would answer the request, and which key that needs."""
         path = request.path
         lowered = path.lower()
         if lowered == WEBHOOKS or lowered.startswith(f"{WEBHOOKS}/"):
-            return lambda: self._manage(request, path[len(WEBHOOKS) :], read_body), Level.SYSTEM
+            return _Target(lambda: self._manage(request, path[len(WEBHOOKS) :], read_body), Level.SYSTEM)
         if lowered.startswith("/admin/"):
-            return lambda: self._admin(request, path), Level.ADMIN
+            return _Target(lambda: self._admin(request, path), Level.ADMIN)
         if lowered.startswith(self._prefix.lower()):
             below = path[len(self._prefix) :]
             for function in self._routes:
                 assert function.route is not None
                 values = function.route.match(request.method, below)
                 if values is not None:
-                    return self._invocation(function, request, values, read_body), Level(function.auth_level)
-        return lambda: self._page(request), Level.ANONYMOUS
+                    work = self._invocation(function, request, values, read_body)
+                    return _Target(work, Level(function.auth_level), function.name)
+        return _Target(lambda: self._page(request), Level.ANONYMOUS)
 
     async def _page(self, request: Request) -> Response:
         if request.path == "/" and request.method in ("GET", "HEAD"):

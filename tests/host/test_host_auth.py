@@ -34,6 +34,10 @@ async def links(req: func.HttpRequest, client) -> func.HttpResponse:
 @app.route(route="usual")
 async def usual(req: func.HttpRequest) -> str:
     return "usual"
+
+@app.route(route="second")
+async def second(req: func.HttpRequest) -> str:
+    return "second"
 """
 API = "/runtime/webhooks/durabletask"
 
@@ -61,6 +65,10 @@ def test_a_closed_host_makes_keys_that_the_command_line_shows(azurite: Azurite, 
         assert host.ask("GET", f"{API}/instances", x_functions_key=keys["master"]).status == 200
         assert host.ask("GET", "/api/usual").status == 401
         assert host.ask("GET", f"/api/usual?code={keys['function']['default']}").body == b"usual"
+        own = durable(folder, azurite.connection_string, "keys", "set", "mine", "--function", "usual")["mine"]
+        assert host.ask("GET", f"/api/usual?code={own}").body == b"usual"
+        assert host.ask("GET", f"/api/second?code={own}").status == 401
+        assert host.ask("GET", f"{API}/instances?code={own}").status == 401
         links = host.ask("GET", "/api/links").json()
         assert links["statusQueryGetUri"].endswith(f"&code={system}")
         assert host.ask("GET", links["statusQueryGetUri"]).status == 404

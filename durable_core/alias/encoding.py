@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from durable_core.core.replay import Decode
+from durable_core.core.tasks import Decode
 from durable_core.model.encoding import InputEncoding
 from durable_core.model.serialization import decode, decode_activity_input, encode_spaced
 from durable_core.model.typed import checked_decode

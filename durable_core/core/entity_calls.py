@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol
@@ -20,14 +20,12 @@ from durable_core.core.entity_messages import (
 from durable_core.core.entity_sorter import MessageSorter
 from durable_core.core.failures import TaskFailedError
 from durable_core.core.ids import orchestration_request_id
-from durable_core.core.tasks import TaskBase
+from durable_core.core.tasks import Decode, TaskBase
 from durable_core.core.ticks import PER_SECOND, hop
 from durable_core.errors import LockingRulesError
 
 _WINDOW = 30 * 60 * PER_SECOND
 """How long a sender remembers its labels; the receiver's setting decides about the order."""
-
-Decode = Callable[[str | None], Any]
 
 
 class EntityOperationFailedError(TaskFailedError):

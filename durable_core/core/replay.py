@@ -35,6 +35,7 @@ from durable_core.core.history import (
     ExecutionTerminated,
     HistoryEvent,
     OrchestrationStatus,
+    OrchestratorCompleted,
     OrchestratorStarted,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceCreated,
@@ -46,11 +47,8 @@ from durable_core.core.history import (
     TimerFired,
 )
 from durable_core.core.retry import RetryableTask, RetryPolicy
-from durable_core.core.tasks import AtomicTask, TaskBase, TaskState, TimerTask
+from durable_core.core.tasks import AtomicTask, Decode, TaskBase, TaskState, TimerTask
 from durable_core.core.ticks import LONGEST_DELAY, PER_SECOND
-
-Decode = Callable[[str | None], Any]
-"""Turns the JSON text of a result or event into the value that the orchestrator sees."""
 
 logger = logging.getLogger("durable_core.replay")
 
@@ -114,8 +112,8 @@ class OrchestrationRun:
         self._generator: Generator[Any, Any, Any] | None = None
         self._waiting: TaskBase | None = None
         self._pending: dict[int, Decision] = {}
-        self._open: dict[int, tuple[TaskBase, Decode | None]] = {}
-        self._waiters: dict[str, deque[tuple[TaskBase, Decode]]] = {}
+        self._open: dict[int, TaskBase] = {}
+        self._waiters: dict[str, deque[AtomicTask]] = {}
         self._buffered: dict[str, deque[tuple[int, EventRaised]]] = {}
         self._continuation: _Continuation | None = None
         self._held_back: list[HistoryEvent] = []
@@ -134,18 +132,24 @@ class OrchestrationRun:
         """Process events in order; afterwards ``take_decisions`` has what the code decided."""
         self.is_replaying = replaying
         handlers = _HANDLERS
+        position = self._position
         for event in events:
-            if type(event) is OrchestratorStarted:
+            kind = type(event)
+            if kind is OrchestratorStarted:
                 if event.timestamp > self.current_time:
                     self.current_time = event.timestamp
-            elif self.is_suspended and not isinstance(event, (ExecutionResumed, ExecutionTerminated)):
-                if not isinstance(event, ExecutionSuspended):
+            elif kind is OrchestratorCompleted:
+                pass
+            elif self.is_suspended and kind is not ExecutionResumed and kind is not ExecutionTerminated:
+                if kind is not ExecutionSuspended:
                     self._held_back.append(event)
             else:
-                handler = handlers.get(type(event))
+                handler = handlers.get(kind)
                 if handler is not None:
+                    self._position = position
                     handler(self, event)
-            self._position += 1
+            position += 1
+        self._position = position
         self.is_replaying = False
 
     @property
@@ -161,7 +165,7 @@ class OrchestrationRun:
         waiting = self._waiting
         if waiting is None:
             return []
-        return [name for name, waiters in self._waiters.items() for task, _ in waiters if task.holds_up(waiting)]
+        return [name for name, waiters in self._waiters.items() for task in waiters if task.holds_up(waiting)]
 
     @property
     def will_continue_as_new(self) -> bool:
@@ -218,8 +222,9 @@ class OrchestrationRun:
         self, name: str, input: str | None, decode: Decode, *, tags: Mapping[str, str] | None = None
     ) -> TaskBase:
         """Schedule an activity now; ``input`` is the JSON text that goes into its message."""
-        task = AtomicTask(self._next_id)
-        self._decide(ScheduleTask(self._next_id, name, input, tags=tags), task, decode)
+        number = self._next_id
+        task = AtomicTask(number, decode)
+        self._decide(ScheduleTask(number, name, input, "", tags), task)
         return task
 
     def call_sub_orchestration(
@@ -242,8 +247,8 @@ class OrchestrationRun:
         """
         if self._entities is not None:
             self._entities.check_child()
-        task = AtomicTask(self._next_id)
-        self._decide(self._child(name, input, instance_id, version), task, decode)
+        task = AtomicTask(self._next_id, decode)
+        self._decide(self._child(name, input, instance_id, version), task)
         return task
 
     def start_orchestration(
@@ -252,7 +257,7 @@ class OrchestrationRun:
         """Start an orchestration that never reports back, and return its instance id (behaviour 42)."""
         decision = self._child(name, input, instance_id, version)
         decision.is_detached = True
-        self._decide(decision, None, None)
+        self._decide(decision, None)
         return decision.instance_id
 
     def _child(
@@ -272,7 +277,7 @@ class OrchestrationRun:
         Args:
             due: ticks before which the event is not visible, None for at once.
         """
-        self._decide(SendEvent(self._next_id, instance_id, name, input, due), None, None)
+        self._decide(SendEvent(self._next_id, instance_id, name, input, due), None)
 
     @property
     def entities(self) -> EntityCalls:
@@ -296,19 +301,19 @@ class OrchestrationRun:
         fire_at = task.fire_at
         if task.is_split and fire_at - self.current_time >= TIMER_STEP:
             fire_at = self.current_time + TIMER_STEP
-        self._decide(CreateTimer(self._next_id, fire_at), task, None)
+        self._decide(CreateTimer(self._next_id, fire_at), task)
 
     def wait_for_event(self, name: str, decode: Decode) -> TaskBase:
         """Wait for an external event of exactly this name; events and waiters pair first in, first out.
 
         Takes no id and writes nothing (behaviour 8).
         """
-        task = AtomicTask(name)
+        task = AtomicTask(name, decode)
         buffered = self._buffered.get(name)
         if buffered:
-            _succeed(task, decode, buffered.popleft()[1].input)
+            task.receive(buffered.popleft()[1].input)
         else:
-            self._waiters.setdefault(name, deque()).append((task, decode))
+            self._waiters.setdefault(name, deque()).append(task)
         return task
 
     def continue_as_new(self, input: str | None, *, keep_events: bool = True, version: str | None = None) -> None:
@@ -322,12 +327,12 @@ class OrchestrationRun:
 
     # ---- events ----------------------------------------------------------------------------------------------------
 
-    def _decide(self, decision: Decision, task: TaskBase | None, decode: Decode | None) -> None:
+    def _decide(self, decision: Decision, task: TaskBase | None) -> None:
         if self._is_complete or self._continuation is not None:
             return  # the code is over: what it still asks for, in a ``finally`` block say, is not carried out
         self._pending[decision.id] = decision
         if task is not None:
-            self._open[decision.id] = (task, decode)
+            self._open[decision.id] = task
         self._next_id = decision.id + 1
 
     def _start(self, event: ExecutionStarted) -> None:
@@ -356,11 +361,11 @@ class OrchestrationRun:
             self._return(started)
 
     def _confirm(self, event: HistoryEvent) -> None:
-        if event.event_id == SPLIT_TIMER_ID:
-            return
         decision = self._pending.pop(event.event_id, None)
         if type(decision) is ScheduleTask and type(event) is TaskScheduled and decision.name == event.name:
             return  # the common case, kept off the slow path: replay cost is paid per past activity
+        if event.event_id == SPLIT_TIMER_ID:
+            return
         if type(decision) is Complete and type(event) is EventSent and event.name == RELEASE:
             # The end was moved behind the releases of the locks that were still held (semantics 9.9).
             decision.id += 1
@@ -386,22 +391,23 @@ class OrchestrationRun:
             self._waiters[ids[1]] = self._waiters.pop(ids[0])
 
     def _task_completed(self, event: TaskCompleted | SubOrchestrationInstanceCompleted) -> None:
-        entry = self._open.pop(event.task_scheduled_id, None)
-        if entry is not None:
-            task, decode = entry
-            _succeed(task, decode, event.result)
+        task = self._open.pop(event.task_scheduled_id, None)
+        if task is not None:
+            if isinstance(task, AtomicTask):
+                task.receive(event.result)
+            else:  # a timer, which a result that is not for it settles all the same
+                task.succeed(None)
             self._resume()
 
     def _task_failed(self, event: TaskFailed | SubOrchestrationInstanceFailed) -> None:
-        entry = self._open.pop(event.task_scheduled_id, None)
-        if entry is not None:
-            entry[0].fail(TaskFailedError(event.reason or "", event.details, event.failure_details))
+        task = self._open.pop(event.task_scheduled_id, None)
+        if task is not None:
+            task.fail(TaskFailedError(event.reason or "", event.details, event.failure_details))
             self._resume()
 
     def _timer_fired(self, event: TimerFired) -> None:
-        entry = self._open.pop(event.timer_id, None)
-        if entry is not None:
-            timer = entry[0]
+        timer = self._open.pop(event.timer_id, None)
+        if timer is not None:
             assert isinstance(timer, TimerTask)
             if timer.is_cancelled:
                 return
@@ -414,8 +420,7 @@ class OrchestrationRun:
     def _event_raised(self, event: EventRaised) -> None:
         waiters = self._waiters.get(event.name)
         if waiters:
-            task, decode = waiters.popleft()
-            _succeed(task, decode, event.input)
+            waiters.popleft().receive(event.input)
             self._resume()
         else:
             self._buffered.setdefault(event.name, deque()).append((self._position, event))
@@ -502,18 +507,6 @@ class OrchestrationRun:
         self._waiting = None
         self._waiters.clear()
         self.close()
-
-
-def _succeed(task: TaskBase, decode: Decode | None, text: str | None) -> None:
-    if decode is None:
-        task.succeed(None)
-        return
-    try:
-        value = decode(text)
-    except Exception as error:  # a payload that cannot be read is thrown where the orchestrator waits for it
-        task.fail(error)
-        return
-    task.succeed(value)
 
 
 def _not_a_task(value: Any) -> str:

@@ -7,17 +7,23 @@ again after it is settled.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any
 
 from durable_core.core.failures import error_group
+
+Decode = Callable[["str | None"], Any]
+"""Turns the JSON text of a result or event into the value that the orchestrator sees."""
 
 
 class TaskState(Enum):
     RUNNING = 0
     SUCCEEDED = 1
     FAILED = 2
+
+
+_RUNNING, _SUCCEEDED, _FAILED = TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED
 
 
 class TaskBase:
@@ -27,23 +33,23 @@ class TaskBase:
 
     def __init__(self, id: int | str | None = None) -> None:
         self.id = id
-        self.state = TaskState.RUNNING
+        self.state = _RUNNING
         self.result: Any = None
         self._parents: list[CompoundTask] | None = None
 
     @property
     def is_completed(self) -> bool:
         """True once the task succeeded or failed."""
-        return self.state is not TaskState.RUNNING
+        return self.state is not _RUNNING
 
     def succeed(self, value: Any) -> None:
-        self._settle(TaskState.SUCCEEDED, value)
+        self._settle(_SUCCEEDED, value)
 
     def fail(self, error: BaseException) -> None:
-        self._settle(TaskState.FAILED, error)
+        self._settle(_FAILED, error)
 
     def _settle(self, state: TaskState, result: Any) -> None:
-        if self.state is not TaskState.RUNNING:
+        if self.state is not _RUNNING:
             return
         self.state = state
         self.result = result
@@ -64,9 +70,25 @@ class TaskBase:
 
 
 class AtomicTask(TaskBase):
-    """An activity, sub-orchestration, entity operation or external event."""
+    """An activity, sub-orchestration, entity operation or external event, whose answer ``decode`` reads."""
 
-    __slots__ = ()
+    __slots__ = ("_decode",)
+
+    def __init__(self, id: int | str, decode: Decode) -> None:
+        self.id = id  # spelled out: replay makes one for every past activity
+        self.state = _RUNNING
+        self.result: Any = None
+        self._parents: list[CompoundTask] | None = None
+        self._decode = decode
+
+    def receive(self, text: str | None) -> None:
+        """The answer has come. One that cannot be read is thrown where the orchestrator waits for it."""
+        try:
+            value = self._decode(text)
+        except Exception as error:
+            self.fail(error)
+            return
+        self._settle(_SUCCEEDED, value)
 
 
 class TimerTask(TaskBase):
@@ -119,7 +141,7 @@ class WhenAllTask(CompoundTask):
     def __init__(self, children: Sequence[TaskBase]) -> None:
         super().__init__(children)
         self._open = sum(1 for child in self.children if not child.is_completed)
-        failed = next((child for child in self.children if child.state is TaskState.FAILED), None)
+        failed = next((child for child in self.children if child.state is _FAILED), None)
         if failed is not None:
             self.fail(failed.result)
         elif self._open == 0:
@@ -127,7 +149,7 @@ class WhenAllTask(CompoundTask):
 
     def child_settled(self, child: TaskBase) -> None:
         self._open -= 1
-        if child.state is TaskState.FAILED:
+        if child.state is _FAILED:
             self.fail(child.result)
         elif self._open == 0:
             self.succeed([child.result for child in self.children])
@@ -150,7 +172,7 @@ class WhenAllSettledTask(CompoundTask):
             self._finish()
 
     def _finish(self) -> None:
-        failures = [child.result for child in self.children if child.state is TaskState.FAILED]
+        failures = [child.result for child in self.children if child.state is _FAILED]
         if failures:
             self.fail(error_group(failures, len(self.children)))
         else:

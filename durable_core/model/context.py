@@ -6,13 +6,14 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from durable_core.core import ids, ticks
 from durable_core.core.history import HistoryEvent
-from durable_core.core.replay import Decode, OrchestrationRun
+from durable_core.core.replay import OrchestrationRun
 from durable_core.core.sequence import SequenceTask
-from durable_core.core.tasks import TaskBase, TimerTask, WhenAllSettledTask, WhenAllTask, WhenAnyTask
+from durable_core.core.tasks import Decode, TaskBase, TimerTask, WhenAllSettledTask, WhenAllTask, WhenAnyTask
 from durable_core.errors import SerializationError
 from durable_core.model.encoding import ENCODED_ONCE, InputEncoding
 from durable_core.model.entity_operations import EntityOperations
@@ -117,7 +118,7 @@ class DurableOrchestrationContext(EntityOperations):
         """
         resolved = activity_name(name)
         text, read = self._encoding.activity_input(input_, resolved), self._read(name, expected_type)
-        return self._task(lambda: self._run.call_activity(resolved, text, read))
+        return self._task(partial(self._run.call_activity, resolved, text, read))
 
     def call_activity_with_retry(
         self,
@@ -352,6 +353,8 @@ class DurableOrchestrationContext(EntityOperations):
         return WhenAnyTask(checked_tasks(activities, "task_any"))
 
     def _read(self, function: str | Callable[..., Any], expected: type | None) -> Decode:
+        if expected is None and type(function) is str:
+            return decode
         return self._encoding.typed(result_type(function, expected))
 
     def _retried_task(self, retry_options: RetryOptions | RetryPolicy, attempt: Callable[[], TaskBase]) -> TaskBase:

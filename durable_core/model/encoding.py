@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from durable_core.core.replay import Decode
+from durable_core.core.tasks import Decode
 from durable_core.model.serialization import (
     decode_activity_input,
     encode,

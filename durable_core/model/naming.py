@@ -21,7 +21,7 @@ def itself(kind: str, name: str, user: Any) -> Any:
 
 def activity_name(function: str | Callable[..., Any]) -> str:
     """The durable name of an activity given by name or as the decorated function."""
-    return _resolve(function, ActivityTrigger, "activity")
+    return function if type(function) is str and function else _resolve(function, ActivityTrigger, "activity")
 
 
 def orchestrator_name(function: str | Callable[..., Any]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.functions.decorators.function_app import FunctionBuilder
 
-from durable_core.core.replay import Decode
+from durable_core.core.tasks import Decode
 from durable_core.model.serialization import decode, is_strict
 
 logger = logging.getLogger("durable_core.model")

@@ -38,7 +38,7 @@ class RuntimeState:
     """Events of one generation, in order, and the facts that follow from them.
 
     Attributes:
-        events: every event so far; append through ``add`` only.
+        events: every event so far; append through ``add`` and ``extend`` only.
         started: the generation's start, None before it.
         completed: its end, None while it runs.
         status: Running until a suspension or the completion says otherwise.
@@ -62,9 +62,13 @@ class RuntimeState:
         self.is_rewinding = False
         self._last_undone = -1
         """Episodes before the last decision that was taken back; -1 if there is none."""
-        self._scheduled: set[int] = set()
-        self._seen: set[_Key] = set()
         self._activities: set[int] = set()
+        self._others: set[int] = set()
+        """Scheduled timers and children."""
+        self._answered: set[int] = set()
+        """Ids of scheduled things that a reply has settled."""
+        self._seen: set[_Key] = set()
+        """Identities of received events other than replies."""
         self._children: dict[int, str] = {}
         self._requests: dict[str, str] = {}
         self._responses: set[str] = set()
@@ -80,44 +84,38 @@ class RuntimeState:
         return self.completed is not None
 
     def extend(self, events: Iterable[HistoryEvent]) -> None:
+        """Append events; the four most frequent kinds are folded here, because this runs for every row of every history
+        that is loaded."""
+        append, activities, answered = self.events.append, self._activities, self._answered
         for event in events:
-            self.add(event)
+            append(event)
+            kind = type(event)
+            if kind is TaskCompleted:
+                answered.add(event.task_scheduled_id)  # type: ignore[attr-defined]
+            elif kind is TaskScheduled:
+                activities.add(event.event_id)
+            elif kind is OrchestratorStarted:
+                self.episodes += 1
+                self.last_started = event.timestamp
+            elif kind is OrchestratorCompleted:
+                if event.is_played:
+                    self.is_continued = True
+            else:
+                self._fold(event)
 
     def add(self, event: HistoryEvent) -> None:
-        self.events.append(event)
-        kind = type(event)
-        # The four most frequent kinds first: this runs for every row of every history that is loaded.
-        if kind is OrchestratorCompleted:
-            if event.is_played:
-                self.is_continued = True
-            return
-        if kind is OrchestratorStarted:
-            self.episodes += 1
-            self.last_started = event.timestamp
-            return
-        if kind is TaskScheduled:
-            self._scheduled.add(event.event_id)
-            self._activities.add(event.event_id)
-            return
-        if isinstance(event, TaskCompleted):
-            self._settle(event.task_scheduled_id)
-            return
-        settles = settled_id(event)
-        if settles is not None:
-            self._settle(settles)
-        else:
-            self._fold(event)
-
-    def _settle(self, task_id: int) -> None:
-        self._seen.add((_REPLY, task_id))
-        self._activities.discard(task_id)
-        self._children.pop(task_id, None)
+        """Append one event."""
+        self.extend((event,))
 
     def _fold(self, event: HistoryEvent) -> None:
+        settles = settled_id(event)
+        if settles is not None:
+            self._answered.add(settles)
+            return
         if isinstance(event, TimerCreated):
-            self._scheduled.add(event.event_id)
+            self._others.add(event.event_id)
         elif isinstance(event, SubOrchestrationInstanceCreated):
-            self._scheduled.add(event.event_id)
+            self._others.add(event.event_id)
             if FIRE_AND_FORGET not in (event.tags or {}):
                 self._children[event.event_id] = event.instance_id or ""
         elif isinstance(event, EventSent):
@@ -160,14 +158,17 @@ class RuntimeState:
 
     def has_scheduled(self, task_id: int) -> bool:
         """A decision with this id is in the history."""
-        return task_id in self._scheduled
+        return task_id in self._activities or task_id in self._others
 
     def has_reply(self, task_id: int) -> bool:
         """The decision with this id has been answered."""
-        return (_REPLY, task_id) in self._seen
+        return task_id in self._answered
 
     def is_duplicate(self, event: HistoryEvent) -> bool:
         """The history already holds this received event, told by its ``identity``."""
+        settles = settled_id(event)
+        if settles is not None:
+            return settles in self._answered
         key = identity(event)
         return key is not None and key in self._seen
 
@@ -185,11 +186,11 @@ class RuntimeState:
 
     def open_children(self) -> dict[int, str]:
         """Instance ids of children that have not answered yet, by task id."""
-        return dict(self._children)
+        return {task_id: child for task_id, child in self._children.items() if task_id not in self._answered}
 
     def open_activities(self) -> set[int]:
         """Ids of scheduled activities that nothing has answered yet."""
-        return set(self._activities)
+        return self._activities - self._answered
 
 
 _REPLIES = (TaskCompleted, TaskFailed, SubOrchestrationInstanceCompleted, SubOrchestrationInstanceFailed)

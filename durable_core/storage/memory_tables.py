@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, insort
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -18,25 +18,42 @@ _LARGEST_PAGE = 1000
 
 
 class _Partition:
-    """Rows of one partition key, by row key in the form in which keys sort; ``order`` is kept sorted."""
+    """Rows of one partition key, in the order of their row keys in the form in which keys sort."""
 
-    __slots__ = ("order", "rows")
+    __slots__ = ("_by_key", "keys", "rows")
 
     def __init__(self) -> None:
-        self.order: list[str] = []
-        self.rows: dict[str, Row] = {}
+        self.keys: list[str] = []
+        self.rows: list[Row] = []
+        self._by_key: dict[str, Row] = {}
+
+    def row(self, key: str) -> Row | None:
+        return self._by_key.get(key)
 
     def set(self, key: str, row: Row) -> None:
-        if key not in self.rows:
-            if self.order and key < self.order[-1]:
-                insort(self.order, key)
-            else:
-                self.order.append(key)
-        self.rows[key] = row
+        keys, is_new = self.keys, key not in self._by_key
+        self._by_key[key] = row
+        if not keys or key > keys[-1]:
+            keys.append(key)
+            self.rows.append(row)
+            return
+        place = bisect_left(keys, key)
+        if is_new:
+            keys.insert(place, key)
+            self.rows.insert(place, row)
+        else:
+            self.rows[place] = row
 
     def remove(self, key: str) -> None:
-        del self.rows[key]
-        del self.order[bisect_left(self.order, key)]
+        del self._by_key[key]
+        place = bisect_left(self.keys, key)
+        del self.keys[place], self.rows[place]
+
+    def page(self, start: str, limit: int) -> tuple[list[Row], str | None]:
+        """Up to ``limit`` rows from ``start`` on, and the key of the row behind them if there is one."""
+        first = bisect_left(self.keys, start) if start else 0
+        behind = first + limit
+        return self.rows[first:behind], self.keys[behind] if behind < len(self.keys) else None
 
 
 class _Table:
@@ -51,7 +68,7 @@ class _Table:
 
     def row(self, partition_key: str, row_key: str) -> Row | None:
         partition = self.partitions.get(partition_key)
-        return None if partition is None else partition.rows.get(row_key)
+        return None if partition is None else partition.row(row_key)
 
     def set(self, partition_key: str, row_key: str, row: Row | None) -> None:
         """Put a row where it belongs, or take it away."""
@@ -73,14 +90,13 @@ class _Table:
             self._order = sorted(self.partitions)
         return self._order
 
-    def first_rows(self, partition_key: str, limit: int) -> tuple[list[Row], str | None]:
-        """The first rows of a partition, and the continuation token if there are more than ``limit``."""
+    def page(self, partition_key: str, start: tuple[str, str], limit: int) -> Page:
+        """Up to ``limit`` rows of one partition, from ``start`` on."""
         partition = self.partitions.get(partition_key)
-        if partition is None:
-            return [], None
-        row_of, order = partition.rows, partition.order
-        rows = [row_of[row_key] for row_key in order[:limit]]
-        return rows, f"{partition_key}\0{order[limit]}" if len(order) > limit else None
+        if partition is None or partition_key < start[0]:
+            return Page([], None)
+        rows, behind = partition.page(start[1] if partition_key == start[0] else "", limit)
+        return Page(rows, None if behind is None else f"{partition_key}\0{behind}")
 
     def candidates(self, filter: Filter, start: tuple[str, str]) -> Iterator[tuple[str, str, Row]]:
         """Rows from ``start`` on that the keys pinned by a filter leave over, in key order."""
@@ -95,11 +111,13 @@ class _Table:
             first = start[1] if partition_key == start[0] else ""
             if filter.row_key is not None:
                 pinned = ordinal(filter.row_key)
-                row_keys = [pinned] if pinned in partition.rows and pinned >= first else []
-            else:
-                row_keys = partition.order[bisect_left(partition.order, first) :] if first else partition.order
-            for row_key in row_keys:
-                yield partition_key, row_key, partition.rows[row_key]
+                found = partition.row(pinned)
+                if found is not None and pinned >= first:
+                    yield partition_key, pinned, found
+                continue
+            place = bisect_left(partition.keys, first)
+            for row_key, row in zip(partition.keys[place:], partition.rows[place:], strict=True):
+                yield partition_key, row_key, row
 
 
 class TableService:
@@ -183,11 +201,11 @@ class TableService:
         matches = compiled.matches
         limit = min(top or _LARGEST_PAGE, _LARGEST_PAGE)
         left = self.scan_limit
-        if compiled.is_whole_partition and left is None and not continuation and not select:
-            rows, more = table.first_rows(ordinal(compiled.partition_key or ""), limit)
-            return Page(rows, more)
-        rows = []
-        for partition_key, row_key, row in table.candidates(compiled, _position(continuation)):
+        start = _position(continuation)
+        if compiled.is_whole_partition and left is None and not select:
+            return table.page(ordinal(compiled.partition_key or ""), start, limit)
+        rows: list[Row] = []
+        for partition_key, row_key, row in table.candidates(compiled, start):
             if left == 0:
                 return Page(rows, f"{partition_key}\0{row_key}")
             if left is not None:

@@ -1,0 +1,166 @@
+"""Instances rows and what overtakes them: merges that come late, repairs, purges, rows that were never written."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from durable_core.core.history import EventRaised, OrchestrationInstance, OrchestrationStatus
+from durable_core.core.messages import CLIENT, TaskMessage
+from durable_core.core.ticks import PER_SECOND
+from durable_core.errors import UnavailableError
+from durable_core.storage.memory import StorageCall
+from durable_core.testing.virtual_time import run
+from tests.worker.sample import FUNCTIONS
+from tests.worker.world import Process, World
+
+
+async def status_of(process: Process) -> OrchestrationStatus:
+    status = await process.client.get_status("w")
+    assert status is not None
+    return status.runtime_status
+
+
+def _lease_trouble(call: StorageCall) -> None:
+    if call.client == "one" and (call.resource.endswith("Partitions") or call.kind == "queue.update"):
+        raise UnavailableError("injected", status=503)
+
+
+def hold_merges(process: Process) -> asyncio.Event:
+    """Let the merges into the Instances table that a worker sends from now on arrive when the event is set."""
+    held = asyncio.Event()
+    merges = process.worker.sessions.merges
+    original = merges._merge
+
+    async def late(*arguments: Any) -> object:
+        await held.wait()
+        return await original(*arguments)
+
+    merges._merge = late
+    return held
+
+
+async def purged(world: World, instance_id: str) -> None:
+    """Purge an instance as soon as its row says that it has ended."""
+    client = world.client("purger")
+    status = await client.wait_for_completion(instance_id, timeout=300)
+    assert status is not None and status.runtime_status is OrchestrationStatus.Completed
+    await client.purge(instance_id)
+
+
+def test_the_row_of_a_worker_that_slept_does_not_stay_over_a_newer_one() -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        await one.client.start_new("waiter", instance_id="w")
+        held = hold_merges(one)
+        await one.client.raise_event("w", "unexpected", "1")
+        await asyncio.sleep(2)
+        world.faults.before_hooks.append(_lease_trouble)
+        two = await world.start("two")
+        await asyncio.sleep(90)  # the partitions pass on
+        await world.client("client").raise_event("w", "go", '"x"')
+        await asyncio.sleep(60)
+        assert await status_of(two) is OrchestrationStatus.Completed
+        newest = (await two.client.get_status("w")).last_updated_time  # type: ignore[union-attr]
+        held.set()
+        await asyncio.sleep(30)
+        status = await two.client.get_status("w")
+        assert status is not None
+        assert (status.runtime_status, status.last_updated_time) == (OrchestrationStatus.Completed, newest)
+
+    run(main(), limit=3600)
+
+
+def test_a_purged_instance_does_not_come_back_with_a_row_that_was_written_already() -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        lost = [False]
+
+        def lose(call: StorageCall) -> None:
+            if call.kind == "table.merge" and call.resource == world.names.instances and call.client == "one":
+                row = next(iter(world.storage.rows(world.names.instances)), None)
+                if row is not None and row.values.get("RuntimeStatus") == "Completed" and not lost[0]:
+                    lost[0] = True
+                    raise UnavailableError("the answer is lost", status=503)
+
+        world.faults.after_hooks.append(lose)
+        await one.client.start_new("hello5", instance_id="gone")
+        client = world.client("purger")
+        await client.wait_for_completion("gone", timeout=60, poll=0.01)
+        await client.purge("gone")
+        await asyncio.sleep(60)
+        assert lost[0]
+        assert world.storage.rows(world.names.instances) == []
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+def test_a_row_is_not_repaired_ahead_of_a_merge_that_is_under_way() -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        await one.client.start_new("waiter", instance_id="w")
+        await asyncio.sleep(1)
+        held = hold_merges(one)
+        await one.client.raise_event("w", "go", "1")
+        await asyncio.sleep(1)
+        await one.client.raise_event("w", "too late", "1")  # meets a finished history behind a row that says Running
+        asyncio.get_running_loop().call_later(10, held.set)
+        client = world.client()
+        await client.wait_for_completion("w", timeout=60)
+        await client.start_new("waiter", instance_id="w", start_at=client.now() + 60 * PER_SECOND)
+        await asyncio.sleep(30)
+        assert await status_of(one) is OrchestrationStatus.Pending
+        await asyncio.sleep(60)
+        assert await status_of(one) is OrchestrationStatus.Running
+
+    run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_merge_that_comes_after_the_purge_leaves_no_row(is_first: bool) -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        if is_first:
+            held = hold_merges(one)
+        await one.client.start_new("waiter", instance_id="w")
+        await asyncio.sleep(1)
+        if not is_first:
+            held = hold_merges(one)
+        await one.client.raise_event("w", "unexpected", "1")
+        await asyncio.sleep(1)
+        world.faults.before_hooks.append(_lease_trouble)
+        await world.start("two")
+        await asyncio.sleep(90)  # the partitions pass on
+        await world.client().raise_event("w", "go", '"x"')
+        await purged(world, "w")
+        held.set()
+        await asyncio.sleep(60)
+        assert world.storage.rows(world.names.instances) == []
+
+    run(main(), limit=3600)
+
+
+def test_a_row_that_nobody_has_written_is_written_whole() -> None:
+    """Its first merge was never made; the checkpoint that comes next knows neither name nor status."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        await one.client.start_new("approval", instance_id="a")
+        await asyncio.sleep(1)
+        await one.hub.account.tables.delete(world.names.instances, "a", "")
+        event = EventRaised(timestamp=one.hub.now(), name="unexpected", input=None)
+        await one.hub.messages.send(TaskMessage(event, OrchestrationInstance("a")), sender=CLIENT)
+        await asyncio.sleep(5)
+        status = await one.client.get_status("a")
+        assert status is not None
+        assert (status.name, status.runtime_status) == ("approval", OrchestrationStatus.Running)
+
+    run(main(), limit=3600)

@@ -189,6 +189,13 @@ class WaitForExternalEventAction(Action):
         self.external_event_name = _filled("external_event_name", external_event_name)
         self.reason = "ExternalEvent"
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, WaitForExternalEventAction):
+            return NotImplemented
+        return bool(self.external_event_name == other.external_event_name)
+
+    __hash__ = Action.__hash__
+
     def _members(self) -> dict[str, Any]:
         return {"externalEventName": self.external_event_name, "reason": self.reason}
 

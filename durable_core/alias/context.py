@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from durable_core.alias.actions import ContinueAsNewAction, SignalEntityAction
 from durable_core.alias.encoding import ENCODED_TWICE
-from durable_core.alias.messages import refuse
+from durable_core.alias.messages import FunctionContext, refuse
 from durable_core.alias.recorder import Recorder
 from durable_core.alias.tasks import (
     AtomicTask,
@@ -21,13 +21,12 @@ from durable_core.alias.tasks import (
     scheduling,
 )
 from durable_core.core import ticks
-from durable_core.core.entities import Outcome
+from durable_core.core.entities import Operation, Outcome
 from durable_core.core.entity_ids import EntityId
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.tasks import TaskBase
 from durable_core.model import context as model
 from durable_core.model import entity_context as entity_model
-from durable_core.model.function_context import FunctionContext
 from durable_core.model.retry import RetryOptions, RetryPolicy, retry_policy
 
 _NO_PAYLOAD = "the runtime has no such payload; in tests use a mock, or call what create() returns with the payload"
@@ -40,6 +39,11 @@ class DurableOrchestrationContext(model.DurableOrchestrationContext):
     _recorder: Recorder | None = None
     """Set while a test wants to know the decisions in the SDK's form."""
     _time: datetime | None = None
+
+    def __init__(self, *made_from: Any, **payload: Any) -> None:
+        if payload or not made_from or not isinstance(made_from[0], OrchestrationRun):
+            refuse("DurableOrchestrationContext(history, ...)", _NO_PAYLOAD)
+        super().__init__(*made_from)
 
     @classmethod
     def from_json(cls, json_string: str) -> NoReturn:
@@ -103,6 +107,11 @@ class DurableEntityContext(entity_model.DurableEntityContext):
     """One operation on one entity; only ``set_result`` gives a result, and what a failed operation changed stays."""
 
     _encoding = ENCODED_TWICE
+
+    def __init__(self, *made_from: Any, **payload: Any) -> None:
+        if payload or not made_from or not isinstance(made_from[0], Operation):
+            refuse("DurableEntityContext(name, ...)", _NO_PAYLOAD)
+        super().__init__(*made_from)
 
     @classmethod
     def from_json(cls, json_str: str) -> NoReturn:

@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
 
-from durable_core.alias.names import EXPORTED, HOME, MODULES, PACKAGES, ROOT
+from durable_core.alias.names import ABSENT, ALSO_SHOWN, EXPORTED, HOME, MODULES, PACKAGES, ROOT
 from durable_core.errors import ConfigurationError
 
 logger = logging.getLogger("durable_core.alias")
@@ -31,6 +31,12 @@ class _Facade(MetaPathFinder, Loader):
         name = _below_root(fullname)
         if name is None:
             return None
+        if name in ABSENT:
+            raise ModuleNotFoundError(
+                f"{fullname} makes no sense under durable_core, which serves azure.durable_functions here: it "
+                f"{ABSENT[name]}.",
+                name=fullname,
+            )
         return ModuleSpec(fullname, self, origin="durable_core.alias", is_package=name in PACKAGES)
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
@@ -43,11 +49,11 @@ class _Facade(MetaPathFinder, Loader):
         for below in MODULES:
             if below and below.rpartition(".")[0] == name:
                 importlib.import_module(f"{ROOT}.{below}")
-        for public in MODULES[name]:
+        for public in (*MODULES[name], *ALSO_SHOWN.get(name, "").split()):
             setattr(module, public, getattr(importlib.import_module(HOME[public]), public))
-        if not name:
-            module.__all__ = list(EXPORTED)  # type: ignore[attr-defined]
-            module.__doc__ = "azure.durable_functions, served by durable_core."
+        module.__doc__ = f"{module.__name__}, served by durable_core."
+        if name in PACKAGES:
+            module.__all__ = list(MODULES[name] if name else EXPORTED)  # type: ignore[attr-defined]
 
 
 _finder = _Facade()
@@ -83,4 +89,4 @@ def _below_root(fullname: str) -> str | None:
     if fullname == ROOT:
         return ""
     name = fullname.removeprefix(ROOT + ".")
-    return name if name != fullname and name in MODULES else None
+    return name if name != fullname and (name in MODULES or name in ABSENT) else None

@@ -1,20 +1,23 @@
 """Values of the SDK's protocol beside actions: history events, entity batches, states, bindings.
 
-Only tests make them; the runtime here has forms of its own.
+Only tests make them; the runtime here has forms of its own. Classes have the attributes of their instances, so that
+mocks with such a class as their spec have them.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum, IntEnum
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from durable_core.alias.actions import Action
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId
 from durable_core.errors import DurableError
+from durable_core.model import function_context
 from durable_core.model.serialization import encode_spaced
 
 
@@ -47,11 +50,17 @@ class HistoryEventType(IntEnum):
 class HistoryEvent:
     """One event of a history; members that are not arguments become attributes of their names."""
 
+    event_type: HistoryEventType | None = None
+    event_id: int | None = None
+    is_played = False
+    is_processed = False
+    timestamp: datetime | None = None
+
     def __init__(self, EventType: int, EventId: int, IsPlayed: bool, Timestamp: str, **others: Any) -> None:
         self.event_type = HistoryEventType(EventType)
         self.event_id = EventId
         self.is_played = IsPlayed
-        self.timestamp: datetime = ticks.to_datetime(ticks.parse(Timestamp))
+        self.timestamp = ticks.to_datetime(ticks.parse(Timestamp))
         self.is_processed = False
         for name in ("Name", "InstanceId", "TaskScheduledId", "Reason", "Details", "Input"):
             setattr(self, name, None)
@@ -69,6 +78,13 @@ class ReplaySchema(Enum):
 
 class OrchestratorState:
     """What the SDK answers for one episode."""
+
+    is_done = False
+    actions: Sequence[list[Action]] = ()
+    output: Any = None
+    schema_version = ReplaySchema.V1
+    error: str | None = None
+    custom_status: Any = None
 
     def __init__(
         self,
@@ -108,6 +124,11 @@ class OrchestratorState:
 class OperationResult:
     """What became of one operation of an entity batch."""
 
+    is_error = False
+    duration = 0
+    execution_start_time_ms = 0
+    result: Any = None
+
     def __init__(self, is_error: bool, duration: int, execution_start_time_ms: int, result: Any = None) -> None:
         self.is_error = is_error
         self.duration = duration
@@ -127,6 +148,10 @@ class OperationResult:
 class Signal:
     """A message from one entity to another."""
 
+    target: EntityId | None = None
+    name = ""
+    input = ""
+
     def __init__(self, target: EntityId, name: str, input_: str) -> None:
         self.target = target
         self.name = name
@@ -135,6 +160,9 @@ class Signal:
 
 class EntityState:
     """What the SDK answers for a batch of operations."""
+
+    results: Sequence[OperationResult] = ()
+    signals: Sequence[Signal] = ()
 
     def __init__(
         self,
@@ -208,12 +236,27 @@ class ResponseMessage:
         return cls(d["result"], "exceptionType" in d)
 
 
+class FunctionContext(function_context.FunctionContext):
+    """What the original keeps of a payload's unknown members; each argument becomes an attribute."""
+
+    def __init__(self, function_name: str = "", function_directory: str = "", **kwargs: Any) -> None:
+        super().__init__(function_name, function_directory)
+        for name, value in kwargs.items():
+            setattr(self, name, value)
+
+
 class InternalEntityException(Exception):
     """An entity's machinery failed."""
 
 
 class DurableOrchestrationBindings:
     """What the client binding of the extension holds."""
+
+    task_hub_name = ""
+    creation_urls: Mapping[str, str] = MappingProxyType({})
+    management_urls: Mapping[str, str] = MappingProxyType({})
+    rpc_base_url: str | None = None
+    client_data: Any = None
 
     def __init__(
         self,

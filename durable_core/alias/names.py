@@ -137,6 +137,69 @@ MODULES: dict[str, tuple[str, ...]] = {
 }
 """Names by module, both as the SDK has them."""
 
+ALSO_SHOWN: dict[str, str] = {
+    "decorators.durable_app": (
+        "ActivityTrigger DurableClient DurableOrchestrationClient Entity EntityTrigger OrchestrationTrigger "
+        "Orchestrator RetryOptions"
+    ),
+    "decorators.metadata": "ACTIVITY_TRIGGER DURABLE_CLIENT ENTITY_TRIGGER ORCHESTRATION_TRIGGER",
+    "entity": "DurableEntityContext EntityState OperationResult",
+    "models.DurableHttpRequest": "TokenSource",
+    "models.DurableOrchestrationBindings": "FunctionContext",
+    "models.DurableOrchestrationClient": (
+        "DurableOrchestrationBindings DurableOrchestrationStatus EntityId EntityStateResponse "
+        "OrchestrationRuntimeStatus PurgeHistoryResult RpcManagementOptions"
+    ),
+    "models.DurableOrchestrationContext": (
+        "Action ActivityTrigger AtomicTask CallActivityAction CallActivityWithRetryAction CallEntityAction "
+        "CallHttpAction CallSubOrchestratorAction CallSubOrchestratorWithRetryAction ContinueAsNewAction "
+        "CreateTimerAction DATETIME_STRING_FORMAT DurableHttpRequest EntityId FunctionContext HistoryEvent "
+        "HistoryEventType LongTimerTask OrchestrationTrigger ReplaySchema RetryAbleTask RetryOptions "
+        "SignalEntityAction TaskBase TimerTask TokenSource WaitForExternalEventAction WhenAllTask WhenAnyTask"
+    ),
+    "models.DurableOrchestrationStatus": "OrchestrationRuntimeStatus",
+    "models.OrchestratorState": "Action ReplaySchema",
+    "models.RpcManagementOptions": "DATETIME_STRING_FORMAT EntityId OrchestrationRuntimeStatus",
+    "models.Task": (
+        "Action CompoundAction CreateTimerAction NoOpAction ReplaySchema RetryOptions WhenAllAction WhenAnyAction"
+    ),
+    "models.TaskOrchestrationExecutor": (
+        "AtomicTask CompoundTask DurableOrchestrationContext HistoryEvent HistoryEventType OrchestratorState "
+        "ResponseMessage TaskBase TaskState"
+    ),
+    "models.actions.CallActivityAction": "Action ActionType",
+    "models.actions.CallActivityWithRetryAction": "Action ActionType RetryOptions",
+    "models.actions.CallEntityAction": "Action ActionType EntityId",
+    "models.actions.CallHttpAction": "Action ActionType DurableHttpRequest",
+    "models.actions.CallSubOrchestratorAction": "Action ActionType",
+    "models.actions.CallSubOrchestratorWithRetryAction": "Action ActionType RetryOptions",
+    "models.actions.CompoundAction": "Action",
+    "models.actions.ContinueAsNewAction": "Action ActionType",
+    "models.actions.CreateTimerAction": "Action ActionType",
+    "models.actions.NoOpAction": "Action",
+    "models.actions.SignalEntityAction": "Action ActionType EntityId",
+    "models.actions.WaitForExternalEventAction": "Action ActionType",
+    "models.actions.WhenAllAction": "ActionType CompoundAction",
+    "models.actions.WhenAnyAction": "ActionType CompoundAction",
+    "models.entities.EntityState": "OperationResult Signal",
+    "models.entities.RequestMessage": "EntityId",
+    "models.entities.Signal": "EntityId",
+    "models.history.HistoryEvent": "HistoryEventType",
+    "orchestrator": "DurableOrchestrationContext TaskOrchestrationExecutor",
+    "testing.OrchestratorGeneratorWrapper": "TaskBase",
+}
+"""What a module has beside its own names because the original imports it there; tests patch such names."""
+
+_MACHINERY = "is machinery of the original; the public classes and methods do its work here"
+ABSENT: dict[str, str] = {
+    "models.utils.df_serialization": _MACHINERY,
+    "models.utils.http_utils": _MACHINERY,
+    "models.utils.json_utils": _MACHINERY,
+    "models.utils.type_discovery": _MACHINERY,
+    "openai_agents": "is not part of it: call the model in an activity",
+}
+"""Modules of the original that make no sense here, and why; an import says so."""
+
 _HOMES: dict[str, tuple[str, ...]] = {
     "alias.actions": _ACTIONS,
     "alias.app": ("Blueprint", "DFApp"),
@@ -147,6 +210,7 @@ _HOMES: dict[str, tuple[str, ...]] = {
         *_ENTITIES,
         *_HISTORY,
         "DurableOrchestrationBindings",
+        "FunctionContext",
         "InternalEntityException",
         "OrchestratorState",
         "ReplaySchema",
@@ -159,7 +223,6 @@ _HOMES: dict[str, tuple[str, ...]] = {
     "alias.triggers": (*_CONSTANTS, *_TRIGGERS),
     "model.entity_id": ("EntityId",),
     "model.entity_methods": ("EntityStateResponse",),
-    "model.function_context": ("FunctionContext",),
     "model.http_calls": ("DurableHttpRequest", "ManagedIdentityTokenSource", "TokenSource"),
     "model.instance_methods": ("PurgeHistoryResult",),
     "model.retry": ("RetryOptions",),

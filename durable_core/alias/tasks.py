@@ -106,6 +106,9 @@ class TimerTask(AtomicTask):
 
     _cancelled = False
 
+    def __init__(self, id_: int | str | None = None, action: Any = None) -> None:
+        super().__init__(id_, action)
+
     @property
     def is_cancelled(self) -> bool:
         """``cancel`` has been called."""
@@ -168,6 +171,11 @@ class RetryAbleTask(AtomicTask):
     """A call that is made again when it fails."""
 
     retry_options: Any = None
+
+    @property
+    def id_(self) -> int | str | None:
+        """The same as ``id``."""
+        return self.id
 
     @property
     def num_attempts(self) -> int:

@@ -62,7 +62,7 @@ class ManagedIdentityTokenSource(TokenSource):
         return {"resource": self._resource, "kind": "AzureManagedIdentity"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class DurableHttpRequest:
     """One HTTP request of an orchestrator.
 

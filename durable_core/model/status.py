@@ -39,7 +39,17 @@ class DurableOrchestrationStatus:
         ValueError, KeyError: a time or status cannot be read.
     """
 
-    historyEvents: list[Any] | None
+    name: str | None = None
+    instance_id: str | None = None
+    created_time: datetime | None = None
+    last_updated_time: datetime | None = None
+    input_: Any = None
+    output: Any = None
+    runtime_status: OrchestrationRuntimeStatus | None = None
+    custom_status: Any = None
+    history: list[Any] | None = None
+    historyEvents: list[Any] | None = None
+    # The class has them too, so that mocks with this class as their spec do.
 
     def __init__(
         self,

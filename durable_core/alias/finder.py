@@ -67,14 +67,19 @@ def install() -> None:
     """
     if _finder in sys.meta_path:
         return
-    loaded = sys.modules.get(ROOT)
-    if loaded is not None:
+    if is_original_imported():
+        file = getattr(sys.modules[ROOT], "__file__", "elsewhere")
         raise ConfigurationError(
-            f"azure.durable_functions is already imported from {getattr(loaded, '__file__', 'elsewhere')}; import "
-            "durable_core.azure_alias before it, in the first line of function_app.py."
+            f"azure.durable_functions is already imported from {file}; import durable_core.azure_alias before it, in "
+            "the first line of function_app.py."
         )
     sys.meta_path.insert(0, _finder)
     logger.info("azure.durable_functions is served by durable_core%s.", _instead())
+
+
+def is_original_imported() -> bool:
+    """The installed original is in use in this process, so that the facade comes too late."""
+    return ROOT in sys.modules and _finder not in sys.meta_path
 
 
 def _instead() -> str:

@@ -279,6 +279,12 @@ def _check_native(function: Function, names: set[str]) -> None:
         )
     names.add(name.lower())
     for binding in function.get_bindings():
+        if type(binding).__module__.startswith("azure.durable_functions."):
+            raise TypeError(
+                f"Function '{name}' was decorated by azure-functions-durable itself: let "
+                "`import durable_core.azure_alias` stand before the first import of azure.durable_functions, in "
+                "function_app.py or in conftest.py."
+            )
         if str(binding.type) in EXTENSION_BINDINGS:
             raise TypeError(
                 f"Function '{name}' has the binding type '{binding.type}' of the .NET Durable extension, which is not "

@@ -84,3 +84,25 @@ def run_host(connection: str, root: Path, *arguments: str, **environment: str) -
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def run_code(folder: Path, code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run Python code in an app folder, in a process of its own that finds this package."""
+    path = os.pathsep.join([environment.pop("PYTHONPATH", ""), str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**os.environ, **environment, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def worker_environment(connection: str) -> dict[str, str]:
+    """What ``func start`` sets in its Python worker."""
+    return {
+        "FUNCTIONS_WORKER_DIRECTORY": "/workers/python",
+        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
+        "AzureWebJobsStorage": connection,
+    }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from durable_core.errors import ConfigurationError
 from durable_core.host.added_functions import added_functions, management_base
+from durable_core.host.code_check import warn_of_orchestrators
 from durable_core.host.core_options import CoreOptions, core_options
 from durable_core.host.functions_logging import BACKGROUND, show_background_records
 from durable_core.host.options import DurableOptions, durable_options
@@ -108,9 +109,14 @@ class FunctionsWorkerHost:
             if self._runtime is not None or self._settings is None:
                 return
             self._user_loop = user_loop
-            timer = threading.Timer(_AFTER_INDEXING, self._new_runtime().start)
+            timer = threading.Timer(_AFTER_INDEXING, self._begin, [self._new_runtime()])
             timer.daemon = True
+            timer.name = "durable-begin"  # what is logged there is shown
             timer.start()
+
+    def _begin(self, runtime: WorkerRuntime) -> None:
+        runtime.start()
+        warn_of_orchestrators(app_folder(self._environ))
 
     def running_hubs(self) -> Hubs | None:
         """The hubs of the worker, which is started again if it has ended; None if its settings cannot be used."""

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from durable_core.storage.azurite import Azurite
 from tests.alias.surface import ROOT
 from tests.alias.test_surface import SDK
 from tests.e2e_helpers import ROOT as REPOSITORY
-from tests.e2e_helpers import start_host
+from tests.e2e_helpers import run_code, start_host, worker_environment
 
 APP = """
 import azure.functions as func
@@ -59,7 +57,7 @@ def original(tmp_path: Path) -> dict[str, str]:
     metadata = site / "azure_functions_durable-1.7.0.dist-info" / "METADATA"
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: azure-functions-durable\nVersion: 1.7.0\n")
-    return {"PYTHONPATH": os.pathsep.join([str(site), str(REPOSITORY)])}
+    return {"PYTHONPATH": os.pathsep.join([str(site), str(REPOSITORY), os.environ.get("PYTHONPATH", "")])}
 
 
 def write(folder: Path, text: str) -> Path:
@@ -69,14 +67,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def run(folder: Path, code: str, environment: dict[str, str]) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_code(folder, code, **environment)
     return done.stdout + done.stderr
 
 
@@ -148,10 +139,5 @@ request = func.HttpRequest("GET", "http://localhost:7071/api/go", body=b"")
 print(asyncio.run(functions["go"](req=request)).get_body(), flush=True)
 os._exit(0)
 """
-    worker = {
-        **original,
-        "FUNCTIONS_WORKER_DIRECTORY": "/workers/python",
-        "AZURE_FUNCTIONS_ENVIRONMENT": "Development",
-        "AzureWebJobsStorage": azurite.connection_string,
-    }
+    worker = {**original, **worker_environment(azurite.connection_string)}
     assert "b'Hello you!'" in run(folder, code, worker)

@@ -7,7 +7,7 @@ from typing import Any
 
 from durable_core.core.tasks import Decode
 from durable_core.model.encoding import InputEncoding
-from durable_core.model.serialization import decode, decode_activity_input, encode_spaced
+from durable_core.model.serialization import decode, decode_activity_input, decode_or_text, encode_spaced
 from durable_core.model.typed import checked_decode
 
 
@@ -38,6 +38,10 @@ class TwiceEncoded(InputEncoding):
         read = checked_decode(expected)
         inner = _inner(text)
         return read(text if inner is None else inner)
+
+    def shown_input(self, text: str | None) -> Any:
+        value = decode_or_text(text)
+        return decode_or_text(value) if isinstance(value, str) else value
 
     def typed(self, expected: type | None) -> Decode:
         return checked_decode(expected)

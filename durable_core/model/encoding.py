@@ -10,6 +10,7 @@ from typing import Any
 from durable_core.core.tasks import Decode
 from durable_core.model.serialization import (
     decode_activity_input,
+    decode_or_text,
     encode,
     encode_activity_input,
     encode_or_none,
@@ -53,6 +54,10 @@ class InputEncoding:
             ValueError: the text is no JSON, or names a class that is not there; so below.
         """
         return self.typed(expected)(text)
+
+    def shown_input(self, text: str | None) -> Any:
+        """What a person is shown of an input: what cannot be read stays text."""
+        return decode_or_text(text)
 
     def read_activity_input(self, text: str | None, expected: type | None = None) -> Any:
         """The argument inside an activity message; ``expected`` is the annotation of the parameter."""

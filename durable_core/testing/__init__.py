@@ -5,6 +5,7 @@ From its import on ``azure.durable_functions`` is this package, as under ``durab
 """
 
 from durable_core.alias.finder import install, is_original_imported
+from durable_core.alias.testing import orchestrator_generator_wrapper
 from durable_core.core.entity_ids import EntityId
 from durable_core.testing.doubles import Double, EntityCall, EntityDouble
 from durable_core.testing.engine import TimeLimitError
@@ -24,6 +25,7 @@ __all__ = [
     "ReplayOutcome",
     "StuckError",
     "TimeLimitError",
+    "orchestrator_generator_wrapper",
     "replay_histories",
     "replay_history",
 ]

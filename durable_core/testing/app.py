@@ -60,11 +60,11 @@ class AppUnderTest:
 
     def load(self, app: App) -> None:
         """Take the functions of an app, or of a blueprint."""
+        self.dialect = _dialect(app)
         if not isinstance(app, FunctionRegister):
             whole = DFApp()
             whole.register_blueprint(app)
             app = whole
-        self.dialect = _dialect(app)
         self._native = {str(function.get_function_name()): function for function in native_functions(app)}
         self._indexed = list(index_functions(list(self._native.values()), lenient=True).functions)
         durable = durable_functions(app._function_builders, self._substitute)
@@ -174,7 +174,7 @@ class _DueTimer(func.TimerRequest):
         return {}
 
 
-def _dialect(app: FunctionRegister) -> Dialect:
+def _dialect(app: App) -> Dialect:
     """How the app's functions see the runtime; a plain ``func.FunctionApp`` says it through its functions."""
     if isinstance(app, Blueprint):
         return app.dialect

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from durable_core.core import ticks
 from durable_core.host.options import DurableOptions
+from durable_core.model.encoding import ENCODED_ONCE, InputEncoding
 from durable_core.storage.base import QueueStore
 from durable_core.storage.memory import MemoryStorage, StorageCall
 from durable_core.taskhub.hub import TaskHub
@@ -85,7 +86,12 @@ class Engine:
         options: of host.json.
         begin: ticks at which the test begins, None for 2026-01-01.
         replays: run every episode from its history, so that code that is not deterministic fails.
+
+    Attributes:
+        encoding: how the app writes inputs.
     """
+
+    encoding: InputEncoding = ENCODED_ONCE
 
     def __init__(
         self, functions: Functions, options: DurableOptions, *, begin: int | None = None, replays: bool = True

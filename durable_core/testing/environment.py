@@ -21,7 +21,7 @@ from durable_core.host.threaded_client import ThreadedClient
 from durable_core.model.durable_client import DurableOrchestrationClient
 from durable_core.model.naming import orchestrator_name
 from durable_core.model.runtime import ClientProvider, LinkSettings, provided
-from durable_core.model.serialization import decode_or_text, encode_or_none
+from durable_core.model.serialization import decode_or_text
 from durable_core.model.sync_client import SyncDurableFunctionsClient
 from durable_core.testing.app import App, AppUnderTest
 from durable_core.testing.doubles import Double, EntityDouble
@@ -69,6 +69,7 @@ class DurableTestEnvironment:
             begin=None if now is None else ticks.from_datetime(now),
             replays=replays,
         )
+        self._engine.encoding = self._app.dialect.encoding
         links = LinkSettings(f"{BASE}/runtime/webhooks/durabletask")
         self._provider = ClientProvider(ThreadedClient(self._engine.task_hub, self._engine.call), links)
         self._app.connect(self._provider, self._engine.loop)
@@ -117,7 +118,7 @@ class DurableTestEnvironment:
             SerializationError: the input cannot be written as JSON.
         """
         name = orchestrator_name(orchestrator)
-        text = encode_or_none(input, f"the input of orchestrator '{name}'")
+        text = self._engine.encoding.start_input(input, f"the input of orchestrator '{name}'")
         due = None if start_at is None else ticks.from_datetime(start_at)
         started = self._act(
             self._engine.client.start_new(name, input=text, instance_id=instance_id, version=version, start_at=due)
@@ -145,7 +146,7 @@ class DurableTestEnvironment:
 
     def signal(self, entity: EntityId, operation: str, input: Any = None, *, at: datetime | None = None) -> None:
         """Ask an entity for an operation, at ``at`` or at once."""
-        text = encode_or_none(input, f"the input of operation '{operation}'")
+        text = self._engine.encoding.start_input(input, f"the input of operation '{operation}'")
         due = None if at is None else ticks.from_datetime(at)
         self._act(self._engine.client.signal_entity(entity, operation, text, due=due))
 
@@ -231,6 +232,7 @@ class DurableTestEnvironment:
         if app is not None:
             self._app.load(app)
         self._engine.functions, self._engine.options = self._app.functions, self._options()
+        self._engine.encoding = self._app.dialect.encoding
 
         async def exchange() -> None:
             if crash:

@@ -53,7 +53,7 @@ class Instance:
     @property
     def input(self) -> Any:
         """What it was started with; of a later generation, what that began with."""
-        return decode_or_text(self._row.input)
+        return self._engine.encoding.shown_input(self._row.input)
 
     @property
     def output(self) -> Any:

@@ -65,6 +65,30 @@ def kind_of(owner: type, name: str) -> str:
     return "property"
 
 
+def _parameters(text: str) -> list[inspect.Parameter]:
+    return list(inspect.signature(eval(f"lambda {text}: None")).parameters.values())
+
+
+def accepts_all_of(ours: str, theirs: str) -> bool:
+    """Every call that fits ``theirs`` fits ``ours`` and means the same: what comes in addition is optional."""
+    mine, wanted = _parameters(ours), _parameters(theirs)
+    variable = [parameter for parameter in wanted if parameter.kind is parameter.VAR_KEYWORD]
+    if variable and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in mine):
+        return False
+    wanted = [parameter for parameter in wanted if parameter not in variable]
+    for here, there in zip(mine, wanted, strict=False):
+        same_default = here.default == there.default or ... in (here.default, there.default)
+        if (here.name, here.kind) != (there.name, there.kind):
+            return False
+        if not (same_default or there.default is there.empty):
+            return False
+    more = mine[len(wanted) :]
+    optional = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    return len(mine) >= len(wanted) and all(
+        parameter.default is not parameter.empty or parameter.kind in optional for parameter in more
+    )
+
+
 def _of_name(name: str, value: Any) -> str | None:
     if name == "__all__":
         return " ".join(value)

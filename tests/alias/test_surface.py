@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import importlib
-import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +17,7 @@ import pytest
 
 from durable_core.alias.finder import install
 from tests.alias import surface_differences as left_out
-from tests.alias.surface import ROOT, kind_of, signature_text
+from tests.alias.surface import ROOT, accepts_all_of, kind_of, signature_text
 
 install()
 
@@ -35,30 +34,6 @@ def modules() -> Iterator[tuple[str, dict[str, str]]]:
 def class_of(path: str) -> Any:
     module, _, name = path.rpartition(".")
     return getattr(importlib.import_module(module), name)
-
-
-def parameters(text: str) -> list[inspect.Parameter]:
-    return list(inspect.signature(eval(f"lambda {text}: None")).parameters.values())
-
-
-def accepts_all_of(ours: str, theirs: str) -> bool:
-    """Every call that fits ``theirs`` fits ``ours`` and means the same: what comes in addition is optional."""
-    mine, wanted = parameters(ours), parameters(theirs)
-    variable = [parameter for parameter in wanted if parameter.kind is parameter.VAR_KEYWORD]
-    if variable and not any(parameter.kind is parameter.VAR_KEYWORD for parameter in mine):
-        return False
-    wanted = [parameter for parameter in wanted if parameter not in variable]
-    for here, there in zip(mine, wanted, strict=False):
-        same_default = here.default == there.default or ... in (here.default, there.default)
-        if (here.name, here.kind) != (there.name, there.kind):
-            return False
-        if not (same_default or there.default is there.empty):
-            return False
-    more = mine[len(wanted) :]
-    optional = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-    return len(mine) >= len(wanted) and all(
-        parameter.default is not parameter.empty or parameter.kind in optional for parameter in more
-    )
 
 
 def differs(owner: type, member: str, described: str) -> bool:

@@ -64,3 +64,26 @@ def host_checks_in_tests() -> set[int]:
                     for first, last in _HOST_CHECK.findall(line.replace("test_c", "test C")):
                         found.update(range(int(first), int(last or first) + 1))
     return found
+
+
+_ITEMS = re.compile(r"(python-api 15|task-hub 0\.3),? (?:items?|rules?) (\d+(?:(?:, | and | to )\d+)*)")
+
+
+def checklists() -> dict[str, set[int]]:
+    """The numbered must-haves of the Python surface, and the numbered rules of writers."""
+    spec = ROOT / "docs/spec"
+    surface = (spec / "python-api.md").read_text("utf-8").split("## 15.", 1)[1].split("## 16.", 1)[0]
+    writers = (spec / "task-hub.md").read_text("utf-8").split("### 0.3", 1)[1].split("\n## 1.", 1)[0]
+    lists = {"python-api 15": surface, "task-hub 0.3": writers}
+    return {name: {int(number) for number in re.findall(r"^(\d+)\. ", text, re.M)} for name, text in lists.items()}
+
+
+def checklist_items_in_tests() -> dict[str, set[int]]:
+    """Numbers of these lists that a test names: ``python-api 15, item 3``, ``task-hub 0.3, rule 1``."""
+    found: dict[str, set[int]] = {"python-api 15": set(), "task-hub 0.3": set()}
+    here = Path(__file__).parent
+    for path in _tests():
+        if path.parent != here:
+            for name, numbers in _ITEMS.findall(" ".join(path.read_text("utf-8").split())):
+                found[name] |= numbers_in(f"behaviours {numbers}")
+    return found

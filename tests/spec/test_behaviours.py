@@ -4,6 +4,8 @@ deliberate differences."""
 from __future__ import annotations
 
 from tests.spec.behaviours import (
+    checklist_items_in_tests,
+    checklists,
     host_checks,
     host_checks_in_tests,
     named_in_compatibility,
@@ -32,3 +34,9 @@ def test_every_conformance_check_of_hosts_is_named_in_a_test() -> None:
     assert len(host_checks()) == 20
     missing = host_checks() - host_checks_in_tests()
     assert not missing, f"no test names the checks {sorted(missing)} of functions-host 15"
+
+
+def test_every_item_of_the_checklists_is_named_in_a_test() -> None:
+    """The must-haves of the Python surface (python-api 15) and the rules of writers (task-hub 0.3)."""
+    assert {name: len(numbers) for name, numbers in checklists().items()} == {"python-api 15": 11, "task-hub 0.3": 9}
+    assert checklist_items_in_tests() == checklists()

@@ -54,7 +54,7 @@ def load_app(root: Path, script: str | None = None) -> FunctionRegister:
 def _import(script: str) -> ModuleType:
     try:
         return importlib.import_module(script.removesuffix(".py"))
-    except Exception as error:  # importing runs user code: whatever it raises is shown in full
+    except (Exception, SystemExit) as error:  # importing runs user code: whatever it raises is shown in full
         frames = traceback.extract_tb(error.__traceback__)
         first = next((i for i, frame in enumerate(frames) if "importlib" not in frame.filename and i > 0), 0)
         shown = "".join(traceback.format_list(frames[first:]) + traceback.format_exception_only(type(error), error))

@@ -93,6 +93,11 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
             choice(durable, "versionFailureStrategy", {item.value: item for item in VersionFailure}, "Reject"),
         ),
         episode_limit=seconds(durable, "orchestratorTimeout", defaults.episode_limit),
+        unknown_function_patience=seconds(
+            durable, "unknownFunctionTimeout", defaults.unknown_function_patience, least=0
+        ),
+        session_cache_size=integer(durable, "sessionCacheSize", defaults.session_cache_size, 1),
+        force_replay=boolean(durable, "forceReplay", False),
     )
     replaceable = choice(durable, "overridableExistingInstanceStates", _REPLACEABLE, "NonRunningStates")
     http = section(durable, "httpSettings")

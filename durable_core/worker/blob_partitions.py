@@ -115,7 +115,8 @@ class BlobPartitionManager:
             try:
                 async with self._changing:
                     await round()
-                complaint.recovered()
+                if not self._is_closing:  # then little is asked of storage, or nothing
+                    complaint.recovered()
             except StorageError as error:
                 complaint.failed(error)
                 await asyncio.sleep(min(_TRY_AGAIN, pause))

@@ -31,10 +31,11 @@ class WorkerSettings:
         message_lease: invisibility of a message that is being worked on.
         message_renewal: how often that lease is renewed.
         handover_lease: how long a delayed message stays invisible after its due time, for local firing.
-        session_cache_size: instances whose generators are kept in memory between episodes.
-        session_idle: seconds after which an idle one of them is let go.
-        force_replay: keep no sessions: every episode replays its history.
-        unknown_function_patience: how long a message for an unknown function is left to other live workers.
+        session_cache_size: instances whose generators are kept in memory between episodes (``sessionCacheSize``).
+        session_idle: seconds after which an idle one of them is let go (``extendedSessionIdleTimeoutInSeconds``).
+        force_replay: keep no sessions: every episode replays its history (``forceReplay``).
+        unknown_function_patience: how long a message for an unknown function is left to other live workers
+            (``unknownFunctionTimeout``).
         poison_tries: receives after which a message that cannot be read or processed is set aside.
         max_attempts: receives after which an instance fails whose orchestrator did not come to an end in time.
         max_cut_off: receives that ended with the death of their worker after which the instance or activity fails.

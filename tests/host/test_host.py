@@ -110,6 +110,7 @@ def test_http_functions_answer_like_the_functions_host(tmp_path: Path) -> None:
         ("app = None", ["Could not find top level function app"]),
         ("import not_there", ["ModuleNotFoundError", "import not_there", "requirements.txt"]),
         ("1 / 0", ["ZeroDivisionError", "function_app.py"]),
+        ("raise SystemExit(0)", ["function_app.py could not be imported", "SystemExit: 0"]),
         (
             "@app.route(route='a')\ndef a(req: func.HttpRequest) -> None: ...",
             ["function 'a'", "HttpResponse or str"],

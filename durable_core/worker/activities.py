@@ -7,32 +7,28 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from random import Random
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from durable_core.core import ticks
-from durable_core.core.history import HistoryEvent, TaskCompleted, TaskFailed, TaskScheduled
+from durable_core.core.history import TaskCompleted, TaskFailed, TaskScheduled
 from durable_core.core.messages import TaskMessage
 from durable_core.errors import StorageError, UnavailableError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage
 from durable_core.taskhub.hub import TaskHub
+from durable_core.worker.activity_run import ActivityRunner
 from durable_core.worker.activity_slots import AHEAD, ActivitySlots
 from durable_core.worker.attempts import cut_off
 from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
-from durable_core.worker.function_timeout import FunctionTimeoutError
-from durable_core.worker.functions import Activity, ActivityCall, Functions, unknown_function
+from durable_core.worker.functions import Functions
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
 from durable_core.worker.polling import PollingInterval
 from durable_core.worker.set_aside import SetAside
 from durable_core.worker.settings import WorkerSettings
-from durable_core.worker.user_code import EndlessCodeError, UserCode, contained
+from durable_core.worker.user_code import UserCode
 
 logger = logging.getLogger("durable_core.worker")
-
-T = TypeVar("T")
-
 
 _OWNERS_PAUSE = 5.0
 """Longest pause between polls while other workers may hold work items of instances that live here."""
@@ -93,7 +89,7 @@ class ActivityWorker:
         self._functions = functions
         self._leases = leases
         self._sink = sink
-        self._user_code = user_code
+        self._runner = ActivityRunner(functions, user_code, settings.activity_limit, hub.now)
         self._settings = settings
         self._set_aside = set_aside
         self._others_alive = others_alive
@@ -337,61 +333,18 @@ class ActivityWorker:
         if activity is None and await self._leave_to_others(held):
             await self._leases.put_off(held)
             return
+        result: TaskCompleted | TaskFailed
         if cut_off(held, self._hub.now()) >= self._settings.max_cut_off:
-            result = self._given_up(held, work.event)
+            result = self._runner.given_up(work.event, held.dequeue_count)
+        elif activity is None:
+            result = self._runner.unknown(work.event)
         else:
-            result = await self._execute(activity, work, work.event)
-        await self._complete(held, TaskMessage(result, work.target))
-
-    async def _execute(self, activity: Activity | None, work: TaskMessage, event: TaskScheduled) -> HistoryEvent:
-        if activity is None:
-            return self._unknown(event)
-        call = ActivityCall(activity.name, work.target.instance_id, work.target.execution_id or "", event.event_id)
-        began = self._now()
-        try:
-            text = await self._run_body(activity, call, event.input)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # whatever the user's code raises, SystemExit included, fails the activity
+            began = self._now()
             try:
-                reason, details = activity.describe_failure(error)
-            except Exception:
-                logger.exception("The failure of activity '%s' cannot be described.", activity.name)
-                reason, details = f"{type(error).__name__} (its text cannot be made)", None
-            return TaskFailed(
-                timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason, details=details
-            )
-        finally:
-            self._slots.measured(activity.name, self._now() - began)
-        return TaskCompleted(timestamp=self._hub.now(), task_scheduled_id=event.event_id, result=text)
-
-    async def _run_body(self, activity: Activity, call: ActivityCall, input: str | None) -> str | None:
-        limit = self._settings.activity_limit
-        body: Any = partial(activity.body, call, input)
-        try:
-            text: str | None
-            if activity.is_async:
-                text = await _guarded(self._user_code.wait(body), limit)
-            elif limit is None:
-                text = await self._user_code.call(body)
-            else:
-                text = await self._user_code.call_within(limit, body, interrupt=False)
-            return text
-        except EndlessCodeError as error:
-            raise FunctionTimeoutError("activity function", activity.name, limit or 0) from error
-
-    def _unknown(self, event: TaskScheduled) -> HistoryEvent:
-        reason = unknown_function("activity", event.name or "", self._functions.activities)
-        logger.error("%s", reason)
-        return TaskFailed(timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason)
-
-    def _given_up(self, held: HeldMessage, event: TaskScheduled) -> HistoryEvent:
-        reason = (
-            f"Activity function '{event.name}' was given up at attempt {held.dequeue_count}: each time the worker "
-            "process that ran it died. Look for crashes of native code, exits of the process or lack of memory."
-        )
-        logger.error("%s", reason)
-        return TaskFailed(timestamp=self._hub.now(), task_scheduled_id=event.event_id, reason=reason)
+                result = await self._runner.run(activity, work.target, work.event)
+            finally:
+                self._slots.measured(activity.name, self._now() - began)
+        await self._complete(held, TaskMessage(result, work.target))
 
     async def _leave_to_others(self, held: HeldMessage) -> bool:
         """During a rolling deployment another live worker may know the function that this one does not."""
@@ -434,28 +387,3 @@ def _name(held: HeldMessage) -> str:
 def _report(task: asyncio.Task[None]) -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         logger.error("A work item ended with an unexpected error and will be delivered again", exc_info=error)
-
-
-class _CancelledItselfError(Exception):
-    """The code of an activity ended with a cancellation that did not come from here."""
-
-
-async def _guarded(work: Coroutine[Any, Any, T], limit: float | None = None) -> T:
-    """The result of ``work``, whose own cancellation is told from one of the caller.
-
-    Raises:
-        EndlessCodeError: it did not end within ``limit`` seconds, and was cancelled.
-        _CancelledItselfError: the code was cancelled by something else than this worker.
-    """
-    task = asyncio.ensure_future(contained(work))
-    try:
-        ended, _ = await asyncio.wait([task], timeout=limit)
-    except asyncio.CancelledError:
-        task.cancel()
-        raise
-    if not ended:
-        task.cancel()
-        raise EndlessCodeError(f"no end within {limit:g} s")
-    if task.cancelled():
-        raise _CancelledItselfError("the activity was cancelled by its own code")
-    return task.result().value()

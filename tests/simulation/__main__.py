@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from tests.simulation.plan import Plan
-from tests.simulation.seeds import Failure, make_pool, report, run_seeds
+from tests.simulation.seeds import Failure, end_at_once, make_pool, report, run_seeds
 from tests.simulation.shrinking import failure
 
 _SHRUNK = 3
@@ -33,22 +34,29 @@ def main(
     began = time.monotonic()
     pool = make_pool(jobs)
     try:
+        typer.echo("  0 %", nl=False)
         for count, found in run_seeds(range(first, first + seeds), pool):
             done += count
             failures += found
             for failed in found:
                 typer.echo(f"\rSeed {failed.seed} fails: {failed.text[:200]}")
             typer.echo(f"\r{100 * done // seeds:3d} %  {done} seeds, {len(failures)} failed", nl=False)
+        _tell(done, began, failures)
+        for told in [pool.submit(report, failed, folder) for failed in failures[:_SHRUNK]]:
+            typer.echo(told.result())
     except KeyboardInterrupt:
+        end_at_once()
         typer.echo("\nStopped.")
+        _tell(done, began, failures)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    raise typer.Exit(1 if failures else 0)
+
+
+def _tell(done: int, began: float, failures: Sequence[Failure]) -> None:
     typer.echo(f"\n{done} seeds in {time.monotonic() - began:.0f} s, {len(failures)} failed.")
     if failures:
         typer.echo(f"Failing seeds: {' '.join(str(failed.seed) for failed in failures)}")
-        for failed in failures[:_SHRUNK]:
-            typer.echo(report(failed, folder))
-        raise typer.Exit(1)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ _DECIDED = (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated, Sent, 
 
 async def check(scene: Scene, plan: Plan) -> None:
     """Raise AssertionError for the first promise that was broken."""
+    assert not scene.hand_overs.broken, scene.hand_overs.broken
     client = scene.client("observer")
     hub = TaskHub(scene.storage.account("observer"), scene.names, scene.random)
     rows = {row.instance_id: row async for row in client.all_instances(InstanceFilter(include_entities=True))}

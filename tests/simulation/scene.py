@@ -30,6 +30,7 @@ from durable_core.taskhub.wire import decode
 from durable_core.text_client import TextClient
 from durable_core.worker.settings import WorkerSettings
 from tests.simulation.entity_programs import with_accounts
+from tests.simulation.hand_overs import HandOvers
 from tests.simulation.plan import Fault, Plan
 from tests.simulation.programs import Workshop, program_functions
 from tests.simulation.scheduler import SimulatedProcess
@@ -37,6 +38,7 @@ from tests.worker.world import Process, World
 
 _STEERING = (EventRaised, ExecutionTerminated, ExecutionSuspended, ExecutionResumed, GenericEvent)
 _CALL: ContextVar[int] = ContextVar("call", default=0)
+_OPERATIONS: ContextVar[Sequence[Operation]] = ContextVar("operations")
 
 
 class Scene(World):
@@ -69,6 +71,7 @@ class Scene(World):
         self._splits: dict[str, int] = {}
         self._skews: dict[str, float] = {}
         self._ending: set[asyncio.Task[None]] = set()
+        self.hand_overs = HandOvers()
         self.storage.faults = self
 
     # ---- processes -------------------------------------------------------------------------------------------------
@@ -144,6 +147,8 @@ class Scene(World):
 
     async def after(self, call: StorageCall) -> None:
         """The other half of the hook."""
+        if call.kind == "table.transaction" and call.resource == self.names.history:
+            self.hand_overs.committed(_OPERATIONS.get())
         process = self.processes.get(call.client)
         if process is None:
             return
@@ -243,6 +248,7 @@ class _OddQueues:
         found = list(await self._queues.get(queue, count=count, lease=lease))
         if self._scene.is_odd():
             self._scene.odd.shuffle(found)
+        self._scene.hand_overs.received(found)
         return found
 
 
@@ -258,6 +264,7 @@ class _WatchedTables:
         return getattr(self._tables, name)
 
     async def transaction(self, table: str, operations: Sequence[Operation]) -> Sequence[str | None]:
+        _OPERATIONS.set(operations)
         etags = await self._tables.transaction(table, operations)
         last = operations[-1].entity
         if last["RowKey"] == SENTINEL and last.get("IsCheckpointComplete") is False:

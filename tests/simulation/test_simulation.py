@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from durable_core.storage.memory import StorageCall
+from durable_core.worker.checkpoint import OutgoingMessages, Written
 from durable_core.worker.session import Batch, Session
 from tests.simulation.plan import Plan, random_plan
 from tests.simulation.seeds import Failure, make_pool, report, run_chunk
@@ -83,3 +90,44 @@ def test_a_planted_defect_is_found_and_shrunk(monkeypatch: pytest.MonkeyPatch, t
     file.write_text(plan.to_json())
     monkeypatch.setattr(Session, "_commit", _COMMIT)
     assert failure(Plan.from_json(file.read_text())) is None
+
+
+_COMMITTING: ContextVar[Session] = ContextVar("committing")
+_SEND = OutgoingMessages.send
+
+
+async def _commit_in_haste(session: Session, *rest: Any) -> None:
+    _COMMITTING.set(session)
+    await _COMMIT(session, *rest)
+
+
+async def _send_in_haste(outgoing: OutgoingMessages, *arguments: Any, **named: Any) -> list[Written]:
+    """The planted defect: other instances get their messages while the history is still to be committed."""
+    written = await _SEND(outgoing, *arguments, **named)
+    session = _COMMITTING.get()
+    is_own = [item.outgoing.message.target.instance_id == session.instance_id for item in written]
+    session._hand_over([item for item, own in zip(written, is_own, strict=True) if not own])
+    return [item for item, own in zip(written, is_own, strict=True) if own]
+
+
+def test_a_hand_over_before_the_commit_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Session, "_commit", _commit_in_haste)
+    monkeypatch.setattr(OutgoingMessages, "send", _send_in_haste)
+    found = next(text for seed in range(60) if (text := failure(random_plan(seed))) is not None)
+    assert "began before its parent's history says so" in found
+
+
+def test_ctrl_c_ends_a_long_run_at_once_and_with_its_summary() -> None:
+    command = [sys.executable, "-m", "tests.simulation", "--seeds", "10000", "--jobs", "1"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a child would go on ignoring it
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        signal.signal(signal.SIGINT, before)
+        assert process.stdout is not None
+        assert process.stdout.read(5) == "  0 %"
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        told = process.stdout.read()
+        process.wait(30)
+    assert time.monotonic() - began < 5, "and less than a second where nothing else runs"
+    assert "Stopped." in told
+    assert "seeds in" in told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import datetime
 
@@ -78,7 +79,9 @@ def child_execution_id(execution_id: str, task_id: int) -> str:
 
 def next_execution_id(execution_id: str) -> str:
     """Execution id of the generation that follows ``execution_id``, the same however often the episode is repeated."""
-    return uuid.uuid5(_EXECUTIONS, f"{execution_id}:next").hex
+    # ``uuid.uuid5(_EXECUTIONS, ...).hex`` in a fifth of the time: ``descends`` makes many in a row.
+    digest = hashlib.sha1(_EXECUTIONS.bytes + f"{execution_id}:next".encode(), usedforsecurity=False).hexdigest()
+    return f"{digest[:12]}5{digest[13:16]}{'89ab'[int(digest[16], 16) & 3]}{digest[17:32]}"
 
 
 def orchestration_request_id(instance_id: str, execution_id: str, number: int, target: str, what: str) -> uuid.UUID:

@@ -16,6 +16,9 @@ from durable_core.worker.message_leases import HeldMessage
 CLOCKS_DIFFER = 5 * ticks.PER_SECOND
 """Of two processes, as the service's ``Date`` headers let them know the time; and a little more."""
 
+_SECOND_COPY = 120 * ticks.PER_SECOND
+"""Within which a message is put once more if it is not known whether it arrived."""
+
 GIVE_UP_AFTER = 10
 """Receives after which a start that no row explains is discarded."""
 
@@ -71,7 +74,7 @@ def _generation(source: ExecutionStarted | InstanceStatus | None) -> int:
     return (source.generation if source is not None else None) or 0
 
 
-def is_repeated_start(event: ExecutionStarted, state: RuntimeState) -> bool:
+def is_repeated_start(event: ExecutionStarted, held: HeldMessage, state: RuntimeState) -> bool:
     """The instance runs, or ran, because of this very start.
 
     A child's execution id is derived from its parent, so a repeated episode of the parent starts the same child; when
@@ -83,5 +86,7 @@ def is_repeated_start(event: ExecutionStarted, state: RuntimeState) -> bool:
     if event.instance.execution_id == state.execution_id:
         return True
     if event.parent is None and state.is_continued:
+        if state.events[0].timestamp < held.inserted - _SECOND_COPY:
+            return False  # no generation follows from a start that was sent after it began
         return descends(state.execution_id or "", event.instance.execution_id or "")
     return event.parent is not None and event.parent == state.started.parent

@@ -43,6 +43,10 @@ class ControlQueueListener:
         """Poll soon: a message was written that this process did not keep for itself."""
         self._polling.signal()
 
+    def expect(self) -> None:
+        """An instance of the partition begins to wait for something that any worker may complete (design rule 4)."""
+        self._polling.quicken(self._sessions.settings.busy_polling_interval)
+
     async def listen_forever(self) -> None:
         """Poll, open, deliver; until cancelled or stopped."""
         sessions, settings = self._sessions, self._sessions.settings

@@ -25,6 +25,8 @@ class PollingInterval:
         self._random = random
         self._next = 0.0
         self._woken = asyncio.Event()
+        self._end: asyncio.TimerHandle | None = None
+        """Of the pause under way."""
         self._hurry_until = float("-inf")
 
     def reset(self) -> None:
@@ -35,6 +37,16 @@ class PollingInterval:
         """For so long never pause for more than ``HURRY``: another worker's messages may appear at any time."""
         self._hurry_until = asyncio.get_running_loop().time() + seconds
         self.signal()
+
+    def quicken(self, longest: float) -> None:
+        """Something is awaited: from now on pause for at most ``longest`` seconds, from the shortest pause up."""
+        self.longest = longest
+        self._next = SHORTEST
+        soon = asyncio.get_running_loop().time() + SHORTEST
+        if self._end is not None and self._end.when() > soon:
+            self._end.cancel()
+            self._end = asyncio.get_running_loop().call_at(soon, self._woken.set)
+            self._next *= _GROWTH
 
     def signal(self) -> None:
         """There may be something to receive now."""
@@ -52,9 +64,11 @@ class PollingInterval:
             self._woken.clear()
             return
         pause *= self._random.uniform(0.9, 1.0)
+        # No ``asyncio.wait_for``: before Python 3.12 it can swallow a cancellation.
+        self._end = asyncio.get_running_loop().call_later(pause, self._woken.set)
         try:
-            await asyncio.wait_for(self._woken.wait(), pause)
-        except asyncio.TimeoutError:
-            return
+            await self._woken.wait()
         finally:
+            self._end.cancel()
+            self._end = None
             self._woken.clear()

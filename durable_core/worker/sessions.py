@@ -40,11 +40,16 @@ _MOST_COMPLAINTS = 10_000
 class Sessions:
     """Routes deliveries to sessions and runs up to ``max_concurrent_orchestrators`` episodes at once.
 
-    ``activities`` and ``outgoing`` are set once by the worker, which builds the circle of parts.
+    ``activities``, ``outgoing`` and ``expect`` are set once by the worker, which builds the circle of parts.
+
+    Attributes:
+        expect: called with a partition when an instance of it begins to wait for something that any worker may
+            complete.
     """
 
     activities: ActivityWorker
     outgoing: OutgoingMessages
+    expect: Callable[[int], None]
 
     def __init__(
         self,
@@ -133,7 +138,7 @@ class Sessions:
     def waits_for_others(self, partition: int) -> bool:
         """An instance of the partition waits for something that any worker may complete (design rule 4)."""
         return any(
-            (session.foreign or session.foreign_requests) and session.partition == partition
+            session.waits_for_others and session.partition == partition
             for sessions in (self._active, self._cached)
             for session in sessions.values()
         )
@@ -148,6 +153,7 @@ class Sessions:
         session = self._active.get(instance_id) or self._cached.get(instance_id)
         if session is not None and isinstance(work.event, TaskScheduled):
             session.await_others(work.target, work.event.event_id)
+            self.expect(session.partition)
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 

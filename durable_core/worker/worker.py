@@ -107,6 +107,7 @@ class TaskHubWorker:
         )
         self.sessions.activities = self.activities
         self.sessions.outgoing = OutgoingMessages(hub, settings, self.activities, self.sessions.owns)
+        self.sessions.expect = self._expect
         self._user_code = user_code
         self._listeners: dict[int, tuple[ControlQueueListener, asyncio.Task[None]]] = {}
         self._claims: dict[int, _Claim] = {}
@@ -183,6 +184,11 @@ class TaskHubWorker:
             self.activities.hurry(_AFTER_TAKE_OVER)
         task = self._spawn(listener.listen_forever(), f"control queue {partition}")
         self._listeners[partition] = (listener, task)
+
+    def _expect(self, partition: int) -> None:
+        listener = self._listeners.get(partition)
+        if listener is not None:
+            listener[0].expect()
 
     async def drain(self, partition: int) -> None:
         """Stop listening; returns when nothing of this partition runs any more and everything was given back."""

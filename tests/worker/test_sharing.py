@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from durable_core.core.replay import OrchestrationRun
+from durable_core.core.ticks import PER_SECOND
 from durable_core.testing.virtual_time import run
 from durable_core.worker.activity_slots import AHEAD, ActivitySlots
 from tests.worker.sample import fan_out, hello5
-from tests.worker.world import Process, World, functions
+from tests.worker.world import Process, Steps, World, decode, functions
 
 ORCHESTRATORS = {"hello5": hello5, "fan_out": fan_out}
 
@@ -221,3 +223,26 @@ def test_the_average_follows_what_is_measured() -> None:
     for _ in range(10):
         slots.measured("a", 0.0)
     assert slots.promise(["a"] * 20, is_behind=False) == 10
+
+
+def test_who_begins_to_wait_for_another_worker_looks_for_its_answer_at_once() -> None:
+    async def main() -> None:
+        def child(run: OrchestrationRun) -> Steps:
+            yield run.create_timer(run.current_time + 3 * PER_SECOND)
+            return "grown"
+
+        def parent(run: OrchestrationRun) -> Steps:
+            return (yield run.call_sub_orchestration("child", None, decode, instance_id=decode(run.input)))
+
+        world = World(functions({"parent": parent, "child": child}, {}))
+        one, two = await world.start("one"), await world.start("two")
+        await asyncio.sleep(200)
+        name, other = owned(one), owned(two)
+        await one.client.start_new("parent", input=f'"{other}"', instance_id=name)
+        await asyncio.sleep(0.1)
+        two.worker.wake(other)
+        await two.worker.watch(other)
+        await asyncio.sleep(1.1)
+        assert await completed(one, [name])
+
+    run(main(), limit=3600)

@@ -20,7 +20,15 @@ class UndecodableMessageError(DurableError):
 
 
 class MissingBlobError(UndecodableMessageError):
-    """The blob that a message or a row refers to does not exist (any more)."""
+    """The blob that a message or a row refers to does not exist (any more).
+
+    Attributes:
+        name: of the blob.
+    """
+
+    def __init__(self, message: str, *, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class ExportError(DurableError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from durable_core.core.history import HistoryEvent
-from durable_core.errors import AlreadyExistsError, DurableError, NotFoundError, PreconditionFailedError
+from durable_core.errors import AlreadyExistsError, DurableError, NotFoundError, PreconditionFailedError, StorageError
 from durable_core.storage.base import ANY, Entity, Operation, Row, TableStore, Value, Verb
 from durable_core.taskhub.history_table import (
     BLOB_COLUMNS,
@@ -24,6 +25,8 @@ from durable_core.taskhub.history_table import (
 from durable_core.taskhub.keys import SENTINEL, escape_key, quote
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.payloads import PayloadStore, history_blob
+
+logger = logging.getLogger("durable_core.taskhub")
 
 
 class LostRaceError(DurableError):
@@ -169,18 +172,30 @@ class HistoryStore:
                 if len(parts[-1]) >= MAX_ROWS:
                     parts.append([])
                 parts[-1].append(Operation(Verb.DELETE, {"PartitionKey": key, "RowKey": leftover}, ANY))
+        blobs = {(first + position, column): str(rows[position][f"{column}{BLOB_NAME}"]) for position, column in urls}
         write = partial(self._write, key, execution_id, receipts=receipts, inherited_status=inherited_status)
         for number, part in enumerate(parts):
             last = number == len(parts) - 1
             try:
                 etag = await write(part, etag, last=last)
             except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as error:
-                etag = await self._after_conflict(
-                    key, execution_id, part, etag, error, write if replaces and number == 0 else None, last
-                )
+                again = write if replaces and number == 0 else None
+                try:
+                    etag = await self._after_conflict(key, execution_id, part, etag, error, again, last)
+                except LostRaceError as lost:
+                    if not lost.committed:
+                        await self._delete_blobs(blobs.values())
+                    raise
         assert etag is not None
-        blobs = {(first + position, column): str(rows[position][f"{column}{BLOB_NAME}"]) for position, column in urls}
         return Appended(etag, urls, blobs)
+
+    async def _delete_blobs(self, names: Iterable[str]) -> None:
+        """Nothing refers to these; the instance may have been purged, so that nobody else would ever delete them."""
+        for name in names:
+            try:
+                await self._payloads.delete(name)
+            except StorageError as error:
+                logger.warning("Blob '%s' of a checkpoint that lost its race stays behind: %s", name, error)
 
     async def _encode(
         self, events: Sequence[HistoryEvent], key: str, first: int, execution_id: str

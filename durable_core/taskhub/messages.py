@@ -93,6 +93,12 @@ class MessageStore:
         url = self._payloads.url(blob) if blob is not None else None
         return Sent(queue, receipt, data, self._now(), delay, url)
 
+    async def delete_blob(self, data: MessageData) -> None:
+        """Delete the blob of a message that nobody will read any more, if it has one."""
+        blob = message_blob(data, encode(data))
+        if blob is not None:
+            await self._payloads.delete(blob)
+
     def text_of(self, data: MessageData) -> str:
         """The text with which an opened message stands in its queue."""
         text = encode(data)

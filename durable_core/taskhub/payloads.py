@@ -66,7 +66,8 @@ class PayloadStore:
         try:
             data = await self._blobs.get(self._container, name)
         except NotFoundError as error:
-            raise MissingBlobError(f"blob '{name}' of container {self._container} does not exist") from error
+            text = f"blob '{name}' of container {self._container} does not exist"
+            raise MissingBlobError(text, name=name) from error
         try:
             if not data:
                 raise EOFError("it is empty")  # what .NET leaves behind when it dies in an upload; gzip takes it as ""
@@ -97,6 +98,11 @@ class PayloadStore:
         if not value.startswith(prefix) or not value.endswith(_SUFFIX):
             return None
         return unquote(value[len(prefix) :])
+
+    @staticmethod
+    def instance_of(name: str) -> str:
+        """Id of the instance that the blob of a message is for."""
+        return name.rpartition("/")[0]
 
     @staticmethod
     def is_message_document(name: str) -> bool:

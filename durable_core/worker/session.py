@@ -107,6 +107,11 @@ class Session:
     def is_cached(self) -> bool:
         return self._state is not None
 
+    @property
+    def waits_for_others(self) -> bool:
+        """Something is open that any worker may complete."""
+        return bool(self.foreign or self.foreign_requests)
+
     def forget(self) -> None:
         """Let the cached execution go."""
         if self._run is not None:
@@ -176,7 +181,7 @@ class Session:
             assert isinstance(event, ExecutionStarted)
             if await self._manager.is_ahead_of_time(delivery, event):
                 continue
-            if is_repeated_start(event, state) or (starting and starting.instance == event.instance):
+            if is_repeated_start(event, delivery.held, state) or (starting and starting.instance == event.instance):
                 result.put(delivery, Verdict.DROP)
                 continue
             if starting is not None:
@@ -230,6 +235,8 @@ class Session:
         self.foreign_requests = {
             request_id for request_id, entity in self._state.open_requests().items() if not self._manager.owns(entity)
         }
+        if self.waits_for_others:
+            self._manager.expect(self.partition)
         self._loaded(loaded)
         return self._state
 
@@ -284,6 +291,9 @@ class Session:
                 logger.info(
                     "Instance '%s' does not exist: %d message(s) for it are dropped.", self.instance_id, len(others)
                 )
+                if row is None:
+                    # No purge will come to them: their blobs first, since a message leads to its blob.
+                    await asyncio.gather(*(self._manager.hub.messages.delete_blob(item.held.data) for item in others))
         await self._manager.delete(batch.dropped)
 
     async def _keep_for_start(self, batch: Batch, early: list[Delivery], row: InstanceStatus) -> None:
@@ -520,6 +530,7 @@ class Session:
     def _hand_over(self, written: Sequence[Written]) -> None:
         """History is committed: what this process wrote for itself may start now."""
         manager = self._manager
+        waited = self.waits_for_others
         surplus = False
         for item in written:
             event = item.outgoing.message.event
@@ -541,6 +552,8 @@ class Session:
                 manager.deliver_at(Delivery(item.outgoing.message, held), item.due)
         if surplus:
             manager.activities.note_surplus()
+        if self.waits_for_others and not waited:
+            manager.expect(self.partition)
 
     def await_others(self, asking: OrchestrationInstance, task_id: int) -> None:
         """Some other worker may complete this task; what an older generation asked for is awaited by nobody."""

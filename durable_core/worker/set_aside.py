@@ -7,6 +7,7 @@ import logging
 from durable_core.errors import (
     AlreadyExistsError,
     AuthenticationError,
+    MissingBlobError,
     NotFoundError,
     PreconditionFailedError,
     StorageError,
@@ -14,6 +15,7 @@ from durable_core.errors import (
 )
 from durable_core.storage.base import QueueMessage
 from durable_core.taskhub.hub import TaskHub
+from durable_core.taskhub.payloads import PayloadStore
 from durable_core.worker.message_leases import HeldMessage, MessageLeases, back_off
 
 logger = logging.getLogger("durable_core.worker")
@@ -39,6 +41,12 @@ class SetAside:
         message_id, count = message.receipt.message_id, message.dequeue_count
         reason = f"The message cannot be read: {error}"
         try:
+            if isinstance(error, MissingBlobError) and await self._was_purged(PayloadStore.instance_of(error.name)):
+                logger.info(
+                    "Message %s of queue %s is for an instance that was purged and is dropped.", message_id, queue
+                )
+                await self._hub.account.queues.delete(queue, message.receipt)
+                return
             if count < self._tries:
                 self._complain(queue, message_id, count, reason)
                 await self._hub.account.queues.update(queue, message.receipt, lease=back_off(count))
@@ -49,6 +57,12 @@ class SetAside:
             logger.info("Message %s of queue %s was taken by another worker.", message_id, queue)
         except StorageError as failure:
             logger.warning("Message %s of queue %s could not be set aside yet: %s", message_id, queue, failure)
+
+    async def _was_purged(self, instance_id: str) -> bool:
+        """Neither a row nor a history is there; a purge has taken the blobs of messages along."""
+        hub = self._hub
+        row = await hub.instances.get(instance_id, with_payloads=False)
+        return row is None and (await hub.history.load(instance_id, with_blobs=False)).etag is None
 
     async def failed(self, held: HeldMessage, error: Exception) -> bool:
         """Set a message aside whose processing has failed too often; False if it is to be put off once more.

@@ -17,6 +17,7 @@ from durable_core.core.history import (
     OrchestrationInstance,
     OrchestrationStatus,
     TaskCompleted,
+    TaskScheduled,
 )
 from durable_core.core.messages import CLIENT, TaskMessage
 from durable_core.core.replay import OrchestrationRun
@@ -24,6 +25,7 @@ from durable_core.core.tasks import WhenAllTask
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import InvalidOperationError, UnavailableError
 from durable_core.storage.memory import StorageCall
+from durable_core.taskhub.history_store import LostRaceError
 from durable_core.taskhub.hub import TaskHub
 from durable_core.testing.virtual_time import run
 from durable_core.text_client import TextClient
@@ -349,5 +351,71 @@ def test_a_run_that_replaces_another_shows_none_of_its_large_values_and_leaves_n
         blobs = world.storage.blob_names(world.names.large_messages)
         assert [name for name in blobs if name.startswith("again/history-0")] == []
         assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+def blobs_of(world: World, instance_id: str) -> list[str]:
+    names = world.storage.blob_names(world.names.large_messages)
+    return [name for name in names if name.startswith(f"{instance_id}/")]
+
+
+async def late_reply(process: Process, instance_id: str) -> None:
+    """A large answer to an execution that is not there."""
+    answer = TaskCompleted(timestamp=process.hub.now(), task_scheduled_id=0, result=json.dumps("x" * 100_000))
+    target = OrchestrationInstance(instance_id, "an execution")
+    await process.hub.messages.send(TaskMessage(answer, target), sender=None)
+
+
+def test_a_large_answer_that_comes_after_the_purge_leaves_no_blob() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await late_reply(one, "gone")
+        assert len(blobs_of(world, "gone")) == 1
+        await asyncio.sleep(200)
+        assert (blobs_of(world, "gone"), world.left_over()) == ([], {})
+
+    run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_message_whose_blob_went_with_its_instance_is_dropped(is_there: bool) -> None:
+    """Where the instance stands there a lost blob is a loss, and somebody has to look at it."""
+
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        if is_there:
+            await one.client.start_new("waiter", instance_id="gone")
+        await late_reply(one, "gone")
+        for name in blobs_of(world, "gone"):
+            await one.hub.payloads.delete(name)
+        work = TaskScheduled(timestamp=one.hub.now(), event_id=0, name="say", input=json.dumps("x" * 100_000))
+        await one.hub.messages.send(TaskMessage(work, OrchestrationInstance("gone", "an execution")), sender=None)
+        for name in blobs_of(world, "gone"):
+            await one.hub.payloads.delete(name)
+        await asyncio.sleep(300)
+        assert world.left_over() == {}
+        assert len(await one.hub.poison.list()) == (2 if is_there else 0)
+
+    run(main(), limit=3600)
+
+
+def test_a_checkpoint_that_met_a_purge_leaves_no_blob() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        await one.client.start_new("large", input="100000", instance_id="l")
+        await asyncio.sleep(5)
+        history = one.hub.history
+        etag = (await history.load("l")).etag
+        await one.client.purge("l")
+        end = ExecutionCompleted(
+            timestamp=one.hub.now(), event_id=1, status=OrchestrationStatus.Completed, result="x" * 100_000
+        )
+        with pytest.raises(LostRaceError):
+            await history.append("l", "e", 5, [end], etag=etag)
+        assert blobs_of(world, "l") == []
 
     run(main(), limit=3600)

@@ -2,7 +2,8 @@
 
 Most orchestrator steps and many activities take microseconds, where waking a thread takes tens of them. So there are no
 more threads awake than needed: while the running calls are short they take turns in one thread, and results travel
-to the loop in batches. A call that would have to wait behind a long one gets a thread of its own.
+to the loop in batches: when nothing waits any more, or when the loop looks, which it does every millisecond while
+something waits. A call that would have to wait behind a long one gets a thread of its own.
 """
 
 from __future__ import annotations
@@ -88,6 +89,8 @@ class UserThreads:
         self._wake_ups: SimpleQueue[None] = SimpleQueue()
         self._threads = 0
         self._asleep = 0
+        self._coming = 0
+        """Threads that were sent for and are not here yet: maybe they only wait for the interpreter."""
         self._last_begin = float("-inf")
         """When a call was last taken up, or a thread sent to do so."""
         self._timer: asyncio.TimerHandle | None = None
@@ -101,7 +104,7 @@ class UserThreads:
         call = Call(function, loop.create_future(), self._clock())
         with self._lock:
             self._waiting.append(call)
-            if self._asleep == self._threads or call.queued - self._last_begin > _LONG:
+            if not self._coming and (self._asleep == self._threads or call.queued - self._last_begin > _LONG):
                 self._start_one()
         if self._timer is None and self._waiting:
             self._timer = loop.call_later(_LONG, self._look, loop)
@@ -140,12 +143,13 @@ class UserThreads:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Something waits: give it threads unless those that run get on."""
-        self._timer = None
+        self._timer = None  # before the finished calls are looked at: a thread that sees it armed relies on that
+        self._settle_finished()
         with self._lock:
             if not self._waiting:
                 return
             now = self._clock()
-            if now - self._last_begin > _LONG:
+            if not self._coming and now - self._last_begin > _LONG:
                 for _ in range(len(self._waiting)):
                     self._start_one()
             elif now - self._waiting[0].queued > _PATIENCE:
@@ -158,14 +162,19 @@ class UserThreads:
         if self._asleep:
             self._last_begin = self._clock()
             self._asleep -= 1
+            self._coming += 1
             self._wake_ups.put(None)
         elif self._threads < self._most:
             self._last_begin = self._clock()
             self._threads += 1
+            self._coming += 1
             threading.Thread(target=self._serve, name="durable-user", daemon=True).start()
 
     def _settle(self) -> None:
         self._telling = False  # first of all: what is finished from now on asks again
+        self._settle_finished()
+
+    def _settle_finished(self) -> None:
         while self._finished:
             self._finished.popleft().settle()
 
@@ -173,15 +182,23 @@ class UserThreads:
 
     def _serve(self) -> None:
         try:
+            self._arrive()
             while (call := self._next()) is not None:
                 call.run()
                 with self._lock:
                     call.thread = None
-                self._tell(call)
+                    self._finished.append(call)
+                    loop_will_look = self._waiting and self._timer is not None
+                if not loop_will_look or call.is_lost:
+                    self._tell(call.future.get_loop())
                 if call.is_lost:
                     return
         except StoppedError:
             logger.debug("A call that was to be stopped had just ended.")
+
+    def _arrive(self) -> None:
+        with self._lock:
+            self._coming -= 1
 
     def _next(self) -> Call | None:
         while True:
@@ -197,12 +214,13 @@ class UserThreads:
                     return None
                 self._asleep += 1
             self._wake_ups.get()
+            self._arrive()
 
-    def _tell(self, call: Call) -> None:
-        self._finished.append(call)
+    def _tell(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Ask the loop to look at what is finished; while others wait it does so by itself."""
         if not self._telling:
             self._telling = True
             try:
-                call.future.get_loop().call_soon_threadsafe(self._settle)
+                loop.call_soon_threadsafe(self._settle)
             except RuntimeError:
                 logger.debug("The loop was closed before user code ended; nobody waits for its result.")

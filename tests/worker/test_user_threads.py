@@ -122,3 +122,43 @@ async def test_close_forgets_what_waits() -> None:
     assert second.future.cancelled()
     with pytest.raises(RuntimeError, match="closed"):
         threads.submit(lambda: 1)
+
+
+async def test_results_of_short_calls_come_together() -> None:
+    threads = UserThreads(1, clock=lambda: 0.0)
+    begin, turns = threading.Event(), []
+    first = threads.submit(lambda: begin.wait(10))
+    rest = [threads.submit(lambda: None) for _ in range(20)]
+    for call in (first, *rest):
+        call.future.add_done_callback(lambda _: turns.append(asyncio.get_running_loop().time()))
+    begin.set()
+    time.sleep(0.05)  # the loop is busy meanwhile, so that it does not look  # noqa: ASYNC251
+    await asyncio.gather(*(call.future for call in rest))
+    assert len(turns) == 21
+    assert max(turns) - min(turns) < 0.02, "all were there when the loop looked"
+    threads.close()
+
+
+async def test_a_result_does_not_wait_for_the_long_call_behind_it() -> None:
+    threads = UserThreads(1)
+    end = threading.Event()
+    first, second = threads.submit(lambda: "done"), threads.submit(lambda: end.wait(10))
+    assert await asyncio.wait_for(first.future, 1) == "done"
+    assert not second.future.done()
+    end.set()
+    assert await second.future
+    threads.close()
+
+
+async def test_results_are_told_while_more_waits_than_there_are_threads() -> None:
+    threads = UserThreads(2)
+    end, release = threading.Event(), threading.Event()
+    long = threads.submit(lambda: end.wait(10))
+    other = threads.submit(lambda: release.wait(10))
+    waiting = [threads.submit(lambda: end.wait(10)) for _ in range(2)]
+    await asyncio.sleep(0.05)  # all threads are taken: the loop looks no more
+    release.set()
+    assert await asyncio.wait_for(other.future, 1)
+    end.set()
+    assert all(await asyncio.gather(long.future, *(call.future for call in waiting)))
+    threads.close()

@@ -48,8 +48,13 @@ def has_children(run: OrchestrationRun) -> Steps:
     return (yield WhenAllTask([run.call_sub_orchestration("waiter", None, decode) for _ in range(2)]))
 
 
+def has_child(run: OrchestrationRun) -> Steps:
+    return (yield run.call_sub_orchestration("hello5", '"given"', decode, instance_id="child"))
+
+
 def world_of() -> World:
-    return World(functions({**ORCHESTRATORS, "shows": shows, "has_children": has_children}, ACTIVITIES))
+    mine = {"shows": shows, "has_children": has_children, "has_child": has_child}
+    return World(functions({**ORCHESTRATORS, **mine}, ACTIVITIES))
 
 
 def clock_is_wrong(world: World, name: str, seconds: float) -> TextClient:
@@ -417,5 +422,40 @@ def test_a_checkpoint_that_met_a_purge_leaves_no_blob() -> None:
         with pytest.raises(LostRaceError):
             await history.append("l", "e", 5, [end], etag=etag)
         assert blobs_of(world, "l") == []
+
+    run(main(), limit=3600)
+
+
+def test_the_row_of_a_child_whose_first_commit_was_not_answered_is_whole() -> None:
+    """Its later episodes know nothing of the start, which comes back when the row looks as if it were up to date."""
+
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        lost = [False]
+
+        def lose(call: StorageCall) -> None:
+            if call.kind == "table.transaction" and call.detail == "child" and not lost[0]:
+                lost[0] = True
+                raise UnavailableError("the answer is lost", status=503)
+
+        def keep_away(call: StorageCall) -> None:
+            if lost[0] and call.kind == "queue.get" and call.resource in world.names.control_queues:
+                row = next(
+                    (row for row in world.storage.rows(world.names.instances) if row.values["PartitionKey"] == "child"),
+                    None,
+                )
+                if row is None or row.values.get("RuntimeStatus") != "Completed":
+                    raise UnavailableError("injected", status=503)
+
+        world.faults.after_hooks.append(lose)
+        world.faults.before_hooks.append(keep_away)
+        await one.client.start_new("has_child", instance_id="p")
+        await asyncio.sleep(300)
+        status = await one.client.get_status("child")
+        assert lost[0]
+        assert status is not None
+        assert (status.name, status.input, status.runtime_status.name) == ("hello5", '"given"', "Completed")
+        assert status.created_time is not None
 
     run(main(), limit=3600)

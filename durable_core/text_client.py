@@ -326,7 +326,7 @@ class TextClient:
 
         Raises:
             InstanceNotFoundError: there is no such instance.
-            InvalidOperationError: it has not failed.
+            InvalidOperationError: it has not failed, or it failed inside a critical section.
         """
         row = await self._hub.instances.get(instance_id, with_payloads=False)
         if row is None:
@@ -355,7 +355,8 @@ class TextClient:
 
         Raises:
             InstanceNotFoundError, InvalidOperationError: there is no such instance, or it has ended.
-            UnavailableError: recursive, and an instance has not ended in time; to be repeated.
+            UnavailableError: recursive, and an instance has not ended, or a child has not begun, in time; to be
+                repeated.
         """
         if recursive:
             await self._terminate_all(instance_id, reason)
@@ -378,7 +379,12 @@ class TextClient:
                     "sub-orchestrations are not known yet. See whether a worker runs, then terminate recursively again."
                 )
         children = RuntimeState(await self.get_history(instance_id)).open_children().values()
-        await asyncio.gather(*(self._terminate_child(child, reason) for child in children))
+        results = await asyncio.gather(
+            *(self._terminate_child(child, reason) for child in children), return_exceptions=True
+        )
+        for failure in results:  # one that is late keeps nobody from the others
+            if isinstance(failure, BaseException):
+                raise failure
 
     async def _terminate_child(self, instance_id: str, reason: str | None) -> None:
         """Terminate a child; its row comes with its first episode, which may still lie ahead."""
@@ -388,7 +394,12 @@ class TextClient:
             if await self._hub.instances.get(instance_id, with_payloads=False) is not None:
                 break
             await asyncio.sleep(_TERMINATION_POLL)
-        with contextlib.suppress(InvalidOperationError, InstanceNotFoundError):  # it has ended, or never began
+        else:
+            raise UnavailableError(
+                f"Sub-orchestration '{instance_id}' has not begun within {_TERMINATION:g} s, so that it could not be "
+                "ended. See whether a worker runs, then terminate recursively again; if it was purged, all is done."
+            )
+        with contextlib.suppress(InvalidOperationError, InstanceNotFoundError):  # it has ended, or was purged
             await self._terminate_all(instance_id, reason)
 
     async def suspend(self, instance_id: str, reason: str | None) -> None:

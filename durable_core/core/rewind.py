@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from durable_core.core.entity_messages import ReleaseMessage, request_to
 from durable_core.core.history import (
     FIRE_AND_FORGET,
     EventSent,
@@ -36,11 +37,14 @@ class RewindPlan:
         undone: events that become GenericEvent, which replay ignores.
         failed_children: children whose failure ended the run; they are rewound themselves.
         open_children: children that had not answered when the run ended; what they said since was dropped.
+        is_unlocked: the run gave locks back in the moment in which it failed, so that it cannot go on inside the
+            critical section: others may have changed the entities since.
     """
 
     undone: set[int] = field(default_factory=set)
     failed_children: dict[int, str] = field(default_factory=dict)
     open_children: dict[int, str] = field(default_factory=dict)
+    is_unlocked: bool = False
 
 
 def plan_rewind(events: Sequence[HistoryEvent]) -> RewindPlan:
@@ -49,6 +53,8 @@ def plan_rewind(events: Sequence[HistoryEvent]) -> RewindPlan:
     plan = RewindPlan()
     if end is None:
         return plan
+    if _releases(events, end):
+        return RewindPlan(is_unlocked=True)
     plan.undone.add(end)
     created = {event.event_id: index for index, event in enumerate(events[:end]) if isinstance(event, _DECISIONS)}
     # By number, not by place: what an earlier rewind reopened was decided again, behind what came later.
@@ -76,6 +82,18 @@ def plan_rewind(events: Sequence[HistoryEvent]) -> RewindPlan:
 
 def _is_failed_end(event: HistoryEvent) -> bool:
     return isinstance(event, ExecutionCompleted) and event.status is OrchestrationStatus.Failed
+
+
+def _releases(events: Sequence[HistoryEvent], end: int) -> bool:
+    """Locks were given back in the episode that ended the run: by the code, or by the engine behind it."""
+    for event in reversed(events[:end]):
+        if isinstance(event, OrchestratorStarted):
+            return False
+        if isinstance(event, EventSent) and isinstance(
+            request_to(event.instance_id, event.name, event.input), ReleaseMessage
+        ):
+            return True
+    return False
 
 
 def _exhausted_retries(events: Sequence[HistoryEvent], last: int, end: int) -> list[int]:

@@ -57,7 +57,8 @@ class Rewinder:
         """Rewind the history of a failed instance, those of the failed children that ended it first.
 
         Raises:
-            InvalidOperationError: somebody else changed a history meanwhile.
+            InvalidOperationError: somebody else changed a history meanwhile, or an instance failed inside a critical
+                section.
         """
         rewound = Rewound()
         await self._rewind(row.instance_id, row, rewound)
@@ -79,6 +80,11 @@ class Rewinder:
         loaded = assemble(await self._hub.history.rows(instance_id))
         events = [read_row(row.values) for row in loaded.rows]
         plan = plan_rewind(events)
+        if plan.is_unlocked:
+            raise InvalidOperationError(
+                f"Instance '{instance_id}' failed inside a critical section and cannot be rewound: its locks were "
+                "given back when it failed, and others may have changed the entities since. Start it anew."
+            )
         is_new = bool(plan.undone)
         if not is_new:
             plan = RewindPlan(failed_children=_open_children(events))  # an earlier try may not have come to them

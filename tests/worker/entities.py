@@ -67,6 +67,13 @@ def holds(run: OrchestrationRun) -> Steps:
     return "over"
 
 
+def fails_inside(run: OrchestrationRun) -> Steps:
+    """Fails by an activity in the middle of a critical section."""
+    with (yield run.entities.lock([entity("held")])):
+        yield asks(run, "held", "add", 1)
+        yield call(run, "boom", "x")
+
+
 def calls_unknown(run: OrchestrationRun) -> Steps:
     return (yield run.entities.call(EntityId("nobody", "k"), "go", None, decode))
 
@@ -75,7 +82,7 @@ def says(run: OrchestrationRun) -> Steps:
     return (yield call(run, "say", decode(run.input)))
 
 
-_BODIES = (add_and_get, call_many, fails_there, signals, transfer, holds, calls_unknown, says)
+_BODIES = (add_and_get, call_many, fails_there, signals, transfer, holds, fails_inside, calls_unknown, says)
 FUNCTIONS = replace(
     functions({**{body.__name__: body for body in _BODIES}, "hello1": says}, ACTIVITIES),
     entities={"counter": Entity("counter", counter)},

@@ -10,6 +10,7 @@ import pytest
 
 from durable_core.core.entity_state import EntityStatus, SchedulerState
 from durable_core.core.history import OrchestrationStatus
+from durable_core.errors import InvalidOperationError
 from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
 from tests.worker.entities import FUNCTIONS, entity, signal
@@ -227,3 +228,24 @@ async def drained(world: World) -> None:
             return
         await asyncio.sleep(0.05)
     raise AssertionError(f"messages are left: {world.left_over()}")
+
+
+@pytest.mark.parametrize(("name", "input"), [("holds", "fails"), ("fails_inside", None)])
+def test_what_failed_inside_a_critical_section_is_not_rewound(name: str, input: str | None) -> None:
+    """The locks are gone: going on without them would be wrong, and replay cannot take the releases back."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        process = await world.start()
+        await finish(process, name, input, instance_id="inside")
+        await world.settle()
+        before = world.history("inside")
+        with pytest.raises(InvalidOperationError, match="'inside' failed inside a critical section"):
+            await process.client.rewind("inside", "again")
+        await world.settle()
+        assert world.history("inside") == before
+        status = await process.client.get_status("inside")
+        assert status is not None and status.runtime_status is OrchestrationStatus.Failed
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)

@@ -52,8 +52,17 @@ def has_child(run: OrchestrationRun) -> Steps:
     return (yield run.call_sub_orchestration("hello5", '"given"', decode, instance_id="child"))
 
 
+def waits_for_child(run: OrchestrationRun) -> Steps:
+    return (yield run.call_sub_orchestration("waiter", None, decode, instance_id="child"))
+
+
 def world_of() -> World:
-    mine = {"shows": shows, "has_children": has_children, "has_child": has_child}
+    mine = {
+        "shows": shows,
+        "has_children": has_children,
+        "has_child": has_child,
+        "waits_for_child": waits_for_child,
+    }
     return World(functions({**ORCHESTRATORS, **mine}, ACTIVITIES))
 
 
@@ -457,5 +466,35 @@ def test_the_row_of_a_child_whose_first_commit_was_not_answered_is_whole() -> No
         assert status is not None
         assert (status.name, status.input, status.runtime_status.name) == ("hello5", '"given"', "Completed")
         assert status.created_time is not None
+
+    run(main(), limit=3600)
+
+
+def test_a_recursive_termination_does_not_pass_over_a_child_that_begins_late() -> None:
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        ids = (f"late{number}" for number in range(100))
+        partition = one.hub.partition_of("child")
+        parent = next(name for name in ids if one.hub.partition_of(name) != partition)
+        one.worker.sessions.refuse(partition)  # the start of the child goes through its queue
+
+        def keep_away(call: StorageCall) -> None:
+            if call.kind == "queue.get" and call.resource == world.names.control_queue(partition):
+                raise UnavailableError("injected", status=503)
+
+        world.faults.before_hooks.append(keep_away)
+        client = world.client("client")
+        await one.client.start_new("waits_for_child", instance_id=parent)
+        await asyncio.sleep(5)
+        with pytest.raises(UnavailableError, match="'child' has not begun within 60 s"):
+            await client.terminate(parent, "enough", recursive=True)
+        assert await status_of(one, parent) is OrchestrationStatus.Terminated
+        world.faults.before_hooks.clear()
+        one.worker.sessions.add_partition(partition)
+        await asyncio.sleep(100)
+        await client.terminate(parent, "enough", recursive=True)
+        await asyncio.sleep(60)
+        assert await status_of(one, "child") is OrchestrationStatus.Terminated
 
     run(main(), limit=3600)

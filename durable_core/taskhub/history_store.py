@@ -25,6 +25,7 @@ from durable_core.taskhub.history_table import (
 from durable_core.taskhub.keys import SENTINEL, escape_key, quote
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.payloads import PayloadStore, history_blob
+from durable_core.taskhub.usual_rows import usual_events
 
 logger = logging.getLogger("durable_core.taskhub")
 
@@ -95,18 +96,18 @@ class HistoryStore:
             with_blobs: also read overflowed columns, which are empty otherwise.
         """
         loaded = assemble(await self.rows(instance_id))
-        columns: list[Mapping[str, Value]] = [row.values for row in loaded.rows]
+        usual = usual_events(loaded.rows)
+        others = {place: loaded.rows[place].values for place, event in enumerate(usual) if event is None}
         blobs: dict[tuple[int, str], str] = {}
-        for position, values in enumerate(columns):
-            if not BLOB_COLUMNS.isdisjoint(values):
-                for name in BLOB_COLUMNS.intersection(values):
-                    if values[name]:
-                        blobs[position, name.removesuffix(BLOB_NAME)] = str(values[name])
+        for position, values in others.items():
+            for name in BLOB_COLUMNS.intersection(values):
+                if values[name]:
+                    blobs[position, name.removesuffix(BLOB_NAME)] = str(values[name])
         if blobs and with_blobs:
             texts = await asyncio.gather(*(self._payloads.get(name) for name in blobs.values()))
             for (position, column), text in zip(blobs, texts, strict=True):
-                columns[position] = {**columns[position], column: text}
-        events = [read_row(values) for values in columns]
+                others[position] = {**others[position], column: text}
+        events = [read_row(others[place]) if event is None else event for place, event in enumerate(usual)]
         return LoadedHistory(
             events,
             loaded.etag,

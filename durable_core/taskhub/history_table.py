@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from durable_core.core import history as h
-from durable_core.core.ticks import format_column, parse
+from durable_core.core.ticks import format_column
 from durable_core.errors import UndecodableMessageError
 from durable_core.storage.base import DateTime, Entity, Row, Value
 from durable_core.taskhub.columns import date_column
@@ -281,75 +282,14 @@ _WRITERS: dict[type[h.HistoryEvent], Callable[[Any], dict[str, Value]]] = {
 # ---- reading ---------------------------------------------------------------------------------------------------------
 
 
-# Most rows are of four kinds and as plain as our own writer makes them; replay cost is paid per row, so these are read
-# without the general way's detours. Whatever looks different (None here) goes the general way, which also complains.
-
-
-def _usual_marker(kind: type[h.OrchestratorStarted | h.OrchestratorCompleted]) -> _UsualReader:
-    def read(columns: Mapping[str, Value]) -> h.HistoryEvent | None:
-        played, stamp = columns.get("IsPlayed"), columns.get("_Timestamp")
-        if columns.get("EventId") == h.NO_ID and type(played) is bool and type(stamp) is DateTime:
-            return kind(timestamp=parse(stamp), is_played=played)
-        return None
-
-    return read
-
-
-def _usual_scheduled(columns: Mapping[str, Value]) -> h.HistoryEvent | None:
-    event_id, played, stamp = columns.get("EventId"), columns.get("IsPlayed"), columns.get("_Timestamp")
-    name, version, text = columns.get("Name"), columns.get("Version"), columns.get("Input")
-    if (
-        type(event_id) is int
-        and type(played) is bool
-        and type(stamp) is DateTime
-        and type(name) is str
-        and type(version) is str
-        and (text is None or type(text) is str)
-        and columns.get("Tags") in _NOTHING
-        and columns.get("ParentTraceContext") in _NOTHING
-    ):
-        return h.TaskScheduled(
-            timestamp=parse(stamp), event_id=event_id, is_played=played, name=name, version=version, input=text
-        )
-    return None
-
-
-def _usual_completed(columns: Mapping[str, Value]) -> h.HistoryEvent | None:
-    task_id, played, stamp = columns.get("TaskScheduledId"), columns.get("IsPlayed"), columns.get("_Timestamp")
-    result = columns.get("Result")
-    if (
-        columns.get("EventId") == h.NO_ID
-        and type(task_id) is int
-        and type(played) is bool
-        and type(stamp) is DateTime
-        and (result is None or type(result) is str)
-    ):
-        return h.TaskCompleted(timestamp=parse(stamp), is_played=played, task_scheduled_id=task_id, result=result)
-    return None
-
-
-_NOTHING = (None, "null")
-_UsualReader = Callable[[Mapping[str, Value]], h.HistoryEvent | None]
-_USUAL: dict[Value, _UsualReader] = {
-    "OrchestratorStarted": _usual_marker(h.OrchestratorStarted),
-    "OrchestratorCompleted": _usual_marker(h.OrchestratorCompleted),
-    "TaskScheduled": _usual_scheduled,
-    "TaskCompleted": _usual_completed,
-}
-
-
 def read_row(columns: Mapping[str, Value]) -> h.HistoryEvent:
-    """The event of one row whose overflowed columns have been filled in.
+    """The event of one row, of whatever kind and form, whose overflowed columns have been filled in.
 
     Columns that the event class does not know are ignored: a rewound row keeps those of the event it was.
 
     Raises:
         UndecodableMessageError: the row is no event; the text names the row.
     """
-    usual = _USUAL.get(columns.get("EventType"))
-    event = usual(columns) if usual is not None else None
-    if event is not None:
-        return event
     members: dict[str, Any] = dict(columns)
     members["Timestamp"] = members.get("_Timestamp")
     try:
@@ -395,11 +335,9 @@ def assemble(rows: Iterable[Row]) -> LoadedRows:
     if sentinel is None and not events:
         return LoadedRows((), None, None, ())
     execution_id = sentinel.values.get("ExecutionId") if sentinel else events[0].values.get("ExecutionId")
-    current: list[Row] = []
-    for row in events:
-        if row.values.get("ExecutionId") != execution_id:
-            break
-        current.append(row)
+    current = events
+    if events and events[-1].values.get("ExecutionId") != execution_id:  # leftovers of an older one stand behind it
+        current = list(takewhile(lambda row: row.values.get("ExecutionId") == execution_id, events))
     complete = sentinel is None or sentinel.values.get("IsCheckpointComplete", True) is not False
     partial: list[str] = []
     if not complete:

@@ -1,4 +1,4 @@
-"""A host whose storage is gone or silent ends when it is told to."""
+"""A host whose storage is gone or silent says so in single lines, and ends when it is told to."""
 
 from __future__ import annotations
 
@@ -25,6 +25,23 @@ def waits(context):
 async def start(req: func.HttpRequest, client) -> str:
     return await client.start_new("waits")
 """
+
+
+def test_unreachable_storage_is_one_clear_line_now_and_then(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9/acct"
+    connection = f"AccountName=acct;AccountKey=eA==;BlobEndpoint={url};QueueEndpoint={url};TableEndpoint={url}"
+    host = start_host(connection, write_app(tmp_path, APP))
+    lines: list[str] = []
+    try:
+        assert host.process.stdout is not None
+        for line in host.process.stdout:
+            lines.append(line)
+            if "trying again in 2 s" in line:
+                break
+    finally:
+        assert host.stop() == 0
+    assert len(lines) == 2, lines
+    assert all("Storage account 'acct' cannot be used yet, trying again in" in line for line in lines)
 
 
 def test_while_storage_takes_requests_and_answers_none(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def list_functions(functions: Sequence[IndexedFunction], durable: Functions, bas
     lines += [f"\t{name}: orchestrationTrigger\n" for name in sorted(durable.orchestrators)]
     lines += [f"\t{name}: activityTrigger\n" for name in sorted(durable.activities) if "::" not in name]
     lines += [f"\t{name}: entityTrigger\n" for name in sorted(durable.entities)]
-    return "\n".join(lines)
+    return "\n".join(lines) or "The app has no functions: decorate them with the app object, or register blueprints."
 
 
 def _listens(function: IndexedFunction) -> str:

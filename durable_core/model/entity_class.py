@@ -9,6 +9,7 @@ from typing import Any
 
 from durable_core.core.entity_ids import EntityId
 from durable_core.model.entity_context import DurableEntityContext
+from durable_core.model.typed import annotated_type
 
 
 class DurableEntity:
@@ -26,8 +27,9 @@ class DurableEntity:
             def get(self) -> int:
                 return self.get_state(default=0)
 
-    A method takes the operation's input as its one argument, or none; what it returns is the result. A new object is
-    made for every operation: attributes do not survive it, only the state does. ``delete`` is there for every entity.
+    A method takes the operation's input as its one argument, or none; what it returns is the result. An argument that
+    is annotated with a class is read as one, as an activity's input is. A new object is made for every operation:
+    attributes do not survive it, only the state does. ``delete`` is there for every entity.
     """
 
     entity_context: DurableEntityContext
@@ -42,7 +44,7 @@ class DurableEntity:
         """The state, or ``default`` if there is none; ``default`` may be a function that makes one.
 
         Args:
-            intended_type: accepted for symmetry with ``durabletask``; plain values stay as they are.
+            intended_type: the class that the state should have; one with ``from_json`` is made of plain JSON.
         """
         made = default if callable(default) else lambda: default
         return self.entity_context.get_state(made, intended_type)
@@ -102,15 +104,19 @@ def call_operation(kind: type[DurableEntity], context: DurableEntityContext) -> 
     entity = kind()
     entity.entity_context = context
     method = getattr(entity, wanted)
-    return method(context.get_input()) if _takes_input(known[wanted]) else method()
+    argument = _input_name(known[wanted])
+    return method() if argument is None else method(context.get_input(annotated_type(known[wanted], argument)))
 
 
-def _takes_input(method: Callable[..., Any]) -> bool:
+def _input_name(method: Callable[..., Any]) -> str | None:
+    """The argument that takes the operation's input, None if there is none."""
     parameters = list(inspect.signature(method).parameters.values())[1:]
-    return any(
-        parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL)
-        for parameter in parameters
+    kinds = (
+        inspect.Parameter.POSITIONAL_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+        inspect.Parameter.VAR_POSITIONAL,
     )
+    return next((parameter.name for parameter in parameters if parameter.kind in kinds), None)
 
 
 def check_operations(name: str, kind: type[DurableEntity]) -> None:

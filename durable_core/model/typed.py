@@ -26,7 +26,7 @@ def checked_decode(expected: type | None) -> Decode:
 
     An object of another class is only worth a warning; in strict mode every other type is a ``TypeError``.
     """
-    if expected is None:
+    if expected is None or not _can_be_checked(expected):
         return decode
 
     def read(text: str | None) -> Any:
@@ -77,7 +77,16 @@ def annotated_type(function: Callable[..., Any], parameter: str) -> type | None:
         found = typing.get_type_hints(function).get(parameter)
     except Exception:  # annotations are user code; one that cannot be resolved names no type
         return None
-    return found if inspect.isclass(found) and found is not type(None) else None
+    return found if inspect.isclass(found) and found is not type(None) and _can_be_checked(found) else None
+
+
+def _can_be_checked(kind: Any) -> bool:
+    """Values can be told to be of this type; not so of ``Any``, ``list[int]`` and typed dictionaries."""
+    try:
+        isinstance(None, kind)
+    except TypeError:
+        return False
+    return True
 
 
 def _name(expected: Any) -> str:

@@ -46,3 +46,7 @@ def test_every_kind_of_function_is_listed_with_its_address_or_what_it_listens_to
     ):
         assert f"\t{line}\n" in f"{text}\n"
     assert "BuiltIn" not in text, "what belongs to the package is not listed"
+
+
+def test_an_app_without_functions_is_told_how_to_get_some() -> None:
+    assert "The app has no functions" in list_functions((), df.DFApp().durable_functions(), "http://x", "api")

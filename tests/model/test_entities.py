@@ -203,6 +203,50 @@ def test_methods_of_a_class_are_its_operations() -> None:
         assert "it has: clear, delete, pop, push" in (failed.error or "")
 
 
+class Price:
+    """A value with a JSON form of its own."""
+
+    def __init__(self, cents: int) -> None:
+        self.cents = cents
+
+    def to_json(self) -> int:
+        return self.cents
+
+    @classmethod
+    def from_json(cls, cents: int) -> Price:
+        return cls(cents)
+
+
+class Basket(df.DurableEntity):
+    def add(self, price: Price) -> int:
+        total: int = self.get_state(Price, Price(0)).cents + price.cents
+        self.set_state(Price(total))
+        return total
+
+    def note(self, *texts: str) -> list[str]:
+        return list(texts)
+
+
+def test_inputs_and_states_of_a_class_are_objects_where_it_is_named() -> None:
+    entity = entity_of("basket", Basket)
+    first = operate(entity, "add", 250)
+    assert first.result == "250"
+    again = operate(entity, "add", 100, state=first.state and json.loads(first.state))
+    assert (again.error, again.result) == (None, "350")
+    assert operate(entity, "note", "x").result == '["x"]'
+    assert "Broken.from_json cannot read" in (operate(entity_of("odd", Odd), "add", 1).error or "")
+
+
+class Odd(df.DurableEntity):
+    def add(self, price: Broken) -> None: ...
+
+
+class Broken:
+    @classmethod
+    def from_json(cls, value: Any) -> Broken:
+        raise KeyError("no")
+
+
 @pytest.mark.parametrize(
     "user", [type("Plain", (), {}), lambda: None, lambda a, b, c: None,
              type("Wide", (df.DurableEntity,), {"op": lambda self, a, b: None}),

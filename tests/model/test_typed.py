@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Generator
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 
@@ -93,6 +93,34 @@ def test_the_return_annotation_of_a_decorated_function_is_the_expected_type() ->
 
     assert result(OWN, by_function, {"x": 1}) == ["Point", 1]
     assert result(OWN, by_name, {"x": 1}) == {"x": 1}
+
+
+class Place(TypedDict):
+    x: int
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("kind", [Any, list[int], Place])
+@pytest.mark.parametrize("names", [OWN, ALIAS])
+def test_a_type_that_no_value_can_be_checked_against_is_as_good_as_none(
+    names: Any, kind: Any, strict: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if strict:
+        monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "1")
+
+    def locate(x: Any) -> Any:
+        return x
+
+    locate.__annotations__.update({"x": kind, "return": kind})
+    decorated = names.DFApp().activity_trigger(input_name="x")(locate)
+
+    def program(context: Any) -> Generator[Any, Any, Any]:
+        return [(yield context.call_activity(decorated, 1)), (yield context.call_activity("locate", 1, kind))]
+
+    driven = Driven(names, program)
+    driven.complete(0, {"x": 1})
+    driven.complete(1, {"x": 2})
+    assert driven.output == [{"x": 1}, {"x": 2}]
 
 
 def test_input_type_counts_for_get_input_and_an_argument_wins() -> None:

@@ -1,4 +1,4 @@
-"""Pauses between polls (task-hub 6.1)."""
+"""Pauses between polls (task-hub 6.1), and what an idle worker costs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,13 @@ from random import Random
 
 import pytest
 
+from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
 from durable_core.worker.polling import PollingInterval
+from tests.worker.sample import FUNCTIONS
+from tests.worker.world import World
+
+MINUTE = 60.0
 
 
 async def idle(polling: PollingInterval) -> None:
@@ -56,5 +61,55 @@ def test_what_is_awaited_cuts_a_long_pause_short() -> None:
             began = loop.time()
             await polling.wait()
             assert loop.time() - began <= 1
+
+    run(main(), limit=3600)
+
+
+def test_pauses_grow_up_to_the_longest_and_begin_anew_with_the_first_message() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        polling = PollingInterval(30.0, Random(1))
+
+        async def pause() -> float:
+            began = loop.time()
+            await polling.wait()
+            return loop.time() - began
+
+        pauses = [await pause() for _ in range(20)]
+        assert pauses[0] <= 0.1
+        assert 20 <= max(pauses) <= 30
+        assert max(pauses[-5:]) > 20
+        polling.reset()
+        assert await pause() <= 0.1
+        while await pause() < 20:
+            pass
+        asyncio.get_running_loop().call_later(1.0, polling.signal)
+        assert await pause() <= 1.0
+
+    run(main())
+
+
+def test_an_idle_worker_makes_at_most_25_calls_a_minute_and_polls_often_again_after_a_message() -> None:
+    """Four partitions, app lease and partition leases included."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start("one")
+        elsewhere = world.client("elsewhere")
+        await asyncio.sleep(5 * MINUTE)
+        calls: list[StorageCall] = []
+        world.faults.before_hooks.append(lambda call: calls.append(call) if call.client == "one" else None)
+        await asyncio.sleep(5 * MINUTE)
+        assert len(calls) / 5 <= 25, [call.kind for call in calls]
+        assert {call.kind for call in calls} == {"queue.get", "table.transaction", "blob.lease"}
+        # A message of another process is found by a poll; what follows comes at once.
+        first = await elsewhere.start_new("waiter")
+        while await one.client.get_status(first) is None or not world.history(first):  # noqa: ASYNC110 (on virtual time)
+            await asyncio.sleep(0.5)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        await elsewhere.raise_event(first, "go", '"now"')
+        assert (await one.worker.watch(first)).result == '"now"'
+        assert loop.time() - began <= 2.0
 
     run(main(), limit=3600)

@@ -200,8 +200,15 @@ class _Batch:
             for queue in (self.front, self.state.queue):
                 for waiting in [item for item in queue if item.is_lock_request and item.id == release.id]:
                     queue.remove(waiting)
-        if release.parent is not None and release.parent == self.state.locked_by:
+        if release.parent is not None and release.parent == self.state.locked_by and not self._is_late(release):
             self.state.locked_by = None
+            self.receipts.lock_id = None
+
+    def _is_late(self, release: ReleaseMessage) -> bool:
+        """It ends the owner's last critical section, and the lock is that of the next one already: the request for that
+        came through other entities, and has overtaken this."""
+        known = self.receipts.lock_id
+        return release.id not in (None, ORPHANED) and known is not None and release.id != known
 
     def _is_new(self, message_id: str) -> bool:
         """False for a message that came before; otherwise it is remembered from now on."""
@@ -297,6 +304,7 @@ class _Batch:
 
     def _lock(self, request: RequestMessage) -> None:
         self.state.locked_by = request.parent
+        self.receipts.lock_id = request.id
         self.serve_owner()
         self._pass_on(request)
 
@@ -419,12 +427,15 @@ def run_batch(
         receipts,
         broken=broken,
     )
+    if receipts.generation != batch.execution_id:
+        receipts.lock_id = None
     batch.serve_owner()
     for event in received:
         batch.receive(event)
     batch.run()
     batch.put_back()
     receipts.tidy(now)
+    receipts.generation = execution_id
     generation = RuntimeState(
         (
             OrchestratorStarted(timestamp=now),

@@ -21,6 +21,7 @@ LONGEST = 16_000
 _MOST = 1400
 """Ids of one batch that fit into that."""
 
+_LOCK = "lock"
 _SIZE = 8
 _TIME_DIGITS = 16
 
@@ -43,8 +44,16 @@ class _Batch:
 
 @dataclass(slots=True)
 class Receipts:
-    """Ids of received messages, oldest first."""
+    """Ids of received messages, oldest first.
 
+    Attributes:
+        lock_id: of the lock request by which the entity is locked, if it is known. The scheduler's own state names the
+            owner alone, and a release of its last critical section may come when it has locked once more.
+        generation: execution id of the generation for which ``lock_id`` holds: another runtime may have gone on.
+    """
+
+    lock_id: str | None = None
+    generation: str | None = None
     _batches: list[_Batch] = field(default_factory=list)
     _known: set[bytes] = field(default_factory=set)
 
@@ -79,20 +88,25 @@ class Receipts:
         self._batches = kept[::-1]
 
     def encode(self) -> str:
-        """Text for a table column: per batch its time and ids; empty if nothing is remembered.
+        """Text for a table column: the lock, and per batch its time and ids; empty if nothing is remembered.
 
         A batch that alone is too long is cut to its newest ids.
         """
-        return ";".join(
+        parts = [] if self.lock_id is None else [f"{_LOCK} {self.lock_id} {self.generation}"]
+        parts += (
             f"{batch.received:0{_TIME_DIGITS}x}{base64.b64encode(b''.join(batch.ids[-_MOST:])).decode()}"
             for batch in self._batches
         )
+        return ";".join(parts)
 
     @classmethod
     def decode(cls, text: str | None) -> Receipts:
         """Read a column; what cannot be read is not remembered."""
         receipts = cls()
         for part in (text or "").split(";"):
+            if part.startswith(f"{_LOCK} "):
+                _, receipts.lock_id, receipts.generation = part.split(" ", 2)
+                continue
             try:
                 received = int(part[:_TIME_DIGITS], 16)
                 packed = base64.b64decode(part[_TIME_DIGITS:], validate=True)

@@ -12,7 +12,14 @@ from durable_core.core.entity_ids import EntityId, is_entity
 from durable_core.core.entity_messages import ReleaseMessage, RequestMessage
 from durable_core.core.entity_receipts import KEPT_FOR, LONGEST, Receipts
 from durable_core.core.entity_state import SchedulerState
-from durable_core.core.history import EventRaised, ExecutionStarted, OrchestratorCompleted, OrchestratorStarted
+from durable_core.core.history import (
+    EventRaised,
+    ExecutionStarted,
+    OrchestrationInstance,
+    OrchestratorCompleted,
+    OrchestratorStarted,
+)
+from durable_core.core.state import RuntimeState
 from durable_core.core.ticks import PER_MILLISECOND, PER_SECOND, parse
 from durable_core.taskhub.wire import decode
 from tests.core.entities import COUNTER, NOW, Actor, call, event_of, op, request, response
@@ -139,6 +146,30 @@ def test_a_release_by_somebody_else_or_twice_changes_nothing() -> None:
     actor.feed(op(10, None, parent="o", lockset=LOCKSET[:1], timestamp=NOW + 7, predecessor=NOW))
     actor.feed(release("o", 9))
     assert actor.scheduler.locked_by == "o"
+
+
+def test_a_late_release_of_the_last_critical_section_does_not_open_the_next_one() -> None:
+    """The request for the next lock came through another entity, and overtook the release."""
+    actor = Actor()
+    actor.feed(op(8, None, parent="o", lockset=LOCKSET[:1], timestamp=NOW))
+    actor.feed(op(9, None, parent="o", lockset=LOCKSET, position=1))
+    actor.feed(release("o", 8))
+    actor.feed(op(1, "add", 1))
+    assert (actor.scheduler.locked_by, len(actor.scheduler.queue), actor.value) == ("o", 1, None)
+    actor.feed(release("o", 9))
+    assert (actor.scheduler.locked_by, actor.value) == (None, 1)
+
+
+def test_what_another_runtime_locked_is_released_by_whatever_its_owner_sends() -> None:
+    actor = Actor()
+    actor.feed(op(8, None, parent="o", lockset=LOCKSET[:1], timestamp=NOW))
+    assert actor.receipts.lock_id is not None
+    started = actor.history.started
+    assert started is not None
+    elsewhere = replace(started, instance=OrchestrationInstance("@counter@a", "of another runtime"))
+    actor.history = RuntimeState([actor.history.events[0], elsewhere, actor.history.events[2]])
+    actor.feed(release("o", 9))
+    assert actor.scheduler.locked_by is None
 
 
 def test_an_owner_that_ended_before_its_turn_gives_up_its_place() -> None:

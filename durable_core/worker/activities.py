@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from durable_core.errors import StorageError, UnavailableError, UndecodableMessa
 from durable_core.storage.base import QueueMessage
 from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.activity_run import ActivityRunner
-from durable_core.worker.activity_slots import AHEAD, ActivitySlots
+from durable_core.worker.activity_slots import AHEAD, AHEAD_ALONE, ActivitySlots
 from durable_core.worker.attempts import cut_off
 from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
@@ -82,7 +82,7 @@ class ActivityWorker:
         user_code: UserCode,
         settings: WorkerSettings,
         set_aside: SetAside,
-        others_alive: Callable[[], Awaitable[bool]],
+        others_alive: Callable[[], bool],
         random: Random,
     ) -> None:
         self._hub = hub
@@ -111,11 +111,13 @@ class ActivityWorker:
 
     def reserve(self, names: Sequence[str]) -> int:
         """How many of the work items about to be written, from the first on, this process keeps for itself; none while
-        surplus is known."""
-        if self._surplus:
+        surplus is known that others may take, too."""
+        others = self._others_alive()
+        if self._surplus and others:
             return 0
-        is_behind = bool(self._waiting) and self._now() - self._waiting[0].since > AHEAD
-        return self._slots.promise(names, is_behind=is_behind)
+        ahead = AHEAD if others else AHEAD_ALONE
+        is_behind = bool(self._waiting) and self._now() - self._waiting[0].since > ahead
+        return self._slots.promise(names, is_behind=is_behind, ahead=ahead)
 
     def release(self, names: Iterable[str]) -> None:
         """These work items will not be handed over after all."""
@@ -190,15 +192,14 @@ class ActivityWorker:
         self._fill()
 
     def _watch_waiting(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._watch = loop.call_later(_PATIENCE, lambda: self._in_background(self._leave_overdue()))
+        self._watch = asyncio.get_running_loop().call_later(_PATIENCE, self._leave_overdue)
 
-    async def _leave_overdue(self) -> None:
+    def _leave_overdue(self) -> None:
         """Make visible what waits for longer than was expected, if there is another worker that could take it."""
         self._watch = None
         if not self._waiting:
             return
-        others = await self._others_alive()
+        others = self._others_alive()
         limit = self._now() - _PATIENCE
         overdue = [item for item in self._waiting if item.since <= limit and not item.was_received] if others else []
         for item in overdue:
@@ -330,7 +331,7 @@ class ActivityWorker:
             await self._set_aside.keep(held, "The message stands in the work-item queue and is no work item.")
             return
         activity = self._functions.activity(work.event.name)
-        if activity is None and await self._leave_to_others(held):
+        if activity is None and self._leave_to_others(held):
             await self._leases.put_off(held)
             return
         result: TaskCompleted | TaskFailed
@@ -346,10 +347,10 @@ class ActivityWorker:
                 self._slots.measured(activity.name, self._now() - began)
         await self._complete(held, TaskMessage(result, work.target))
 
-    async def _leave_to_others(self, held: HeldMessage) -> bool:
+    def _leave_to_others(self, held: HeldMessage) -> bool:
         """During a rolling deployment another live worker may know the function that this one does not."""
         waited = (self._hub.now() - held.inserted) / ticks.PER_SECOND
-        return waited < self._settings.unknown_function_patience and await self._others_alive()
+        return waited < self._settings.unknown_function_patience and self._others_alive()
 
     async def _complete(self, held: HeldMessage, answer: TaskMessage) -> None:
         if held.dequeue_count <= 1 and self._sink.owns(answer.target.instance_id):

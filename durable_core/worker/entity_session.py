@@ -78,7 +78,7 @@ class EntitySession(Session):
             return
         entity = manager.functions.entity(entity_id.name)
         if entity is None:
-            if await manager.leave_to_others((*batch.accepted, *batch.dropped)):
+            if manager.leave_to_others((*batch.accepted, *batch.dropped)):
                 batch.deferred.extend((*batch.accepted, *batch.dropped))
                 return
             entity = self._unknown(entity_id)

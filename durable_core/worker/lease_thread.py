@@ -116,9 +116,9 @@ class LeaseThread:
         made = asyncio.run_coroutine_threadsafe(self._ownership.make_primary(), self._loop)
         return await asyncio.wrap_future(made)
 
-    async def others_alive(self) -> bool:
+    def others_alive(self) -> bool:
         """Another owner was seen in the last pass over the Partitions table."""
-        return self._ownership is not None and await self._ownership.others_alive()
+        return self._ownership is not None and self._ownership.others_alive()
 
     def _end(self) -> None:
         self._ended.set()

@@ -132,6 +132,6 @@ class LeasedOwnership:
         if self._manager is not None:
             await self._manager.release()
 
-    async def others_alive(self) -> bool:
+    def others_alive(self) -> bool:
         """Another owner was seen in the last pass over the Partitions table."""
         return self._manager is not None and bool(self._manager.others)

@@ -414,7 +414,7 @@ class Session:
             self._run = None
             code = partial(_run, state, run, orchestrator, received, manager.hub.now(), manager.episode_rules)
             episode, self._run = await manager.user_code.call_within(manager.settings.episode_limit, code)
-        elif await manager.leave_to_others((*batch.accepted, *batch.dropped)):
+        elif manager.leave_to_others((*batch.accepted, *batch.dropped)):
             batch.deferred.extend((*batch.accepted, *batch.dropped))
             return
         else:

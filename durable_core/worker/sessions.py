@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from durable_core.core import ticks
@@ -58,7 +58,7 @@ class Sessions:
         leases: MessageLeases,
         user_code: UserCode,
         settings: WorkerSettings,
-        others_alive: Callable[[], Awaitable[bool]],
+        others_alive: Callable[[], bool],
         set_aside: SetAside,
     ) -> None:
         self.hub = hub
@@ -303,11 +303,11 @@ class Sessions:
         except StorageError as error:
             logger.warning("A message could not be given back and appears when its lease ends: %s", error)
 
-    async def leave_to_others(self, deliveries: Sequence[Delivery]) -> bool:
+    def leave_to_others(self, deliveries: Sequence[Delivery]) -> bool:
         """During a rolling deployment another live worker may know the orchestrator that this one does not."""
         oldest = min(delivery.held.inserted for delivery in deliveries)
         waited = (self.hub.now() - oldest) / ticks.PER_SECOND
-        return waited < self.settings.unknown_function_patience and await self._others_alive()
+        return waited < self.settings.unknown_function_patience and self._others_alive()
 
     async def is_ahead_of_time(self, delivery: Delivery, event: ExecutionStarted) -> bool:
         """A scheduled start that came to the end of a hop before its time is sent on (task-hub 3.7)."""

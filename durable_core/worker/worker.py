@@ -47,7 +47,7 @@ class Ownership(Protocol):
     async def release(self) -> None:
         """Let all partitions go, after they were drained. Held messages are renewed until ``run`` is cancelled."""
 
-    async def others_alive(self) -> bool:
+    def others_alive(self) -> bool:
         """Another live worker is seen in the hub."""
 
     async def make_primary(self) -> bool:
@@ -313,7 +313,7 @@ class OwnEverything:
     async def release(self) -> None:
         """Nothing is held."""
 
-    async def others_alive(self) -> bool:
+    def others_alive(self) -> bool:
         return False
 
     async def make_primary(self) -> bool:

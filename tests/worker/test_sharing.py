@@ -12,7 +12,7 @@ import pytest
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.ticks import PER_SECOND
 from durable_core.testing.virtual_time import run
-from durable_core.worker.activity_slots import AHEAD, ActivitySlots
+from durable_core.worker.activity_slots import AHEAD, AHEAD_ALONE, ActivitySlots
 from tests.worker.sample import fan_out, hello5
 from tests.worker.world import Process, Steps, World, decode, functions
 
@@ -246,3 +246,11 @@ def test_who_begins_to_wait_for_another_worker_looks_for_its_answer_at_once() ->
         assert await completed(one, [name])
 
     run(main(), limit=3600)
+
+
+def test_more_is_kept_when_nobody_else_would_take_it() -> None:
+    slots = ActivitySlots(4)
+    slots.measured("a", 1 / 8)
+    assert slots.promise(["a"] * 500, is_behind=False, ahead=AHEAD_ALONE) == 80
+    slots.measured("long", AHEAD + 0.01)
+    assert slots.promise(["long"], is_behind=False, ahead=AHEAD_ALONE) == 0, "its lease would have to be renewed"

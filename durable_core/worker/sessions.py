@@ -24,6 +24,7 @@ from durable_core.worker.delivery import Delivery
 from durable_core.worker.entity_session import EntitySession
 from durable_core.worker.functions import Functions
 from durable_core.worker.message_leases import MessageLeases
+from durable_core.worker.pace import Pace
 from durable_core.worker.row_merges import RowMerges
 from durable_core.worker.session import Session
 from durable_core.worker.set_aside import SetAside
@@ -35,6 +36,8 @@ logger = logging.getLogger("durable_core.worker")
 _SWEEPS = 10
 """Looks for idle sessions per idle time."""
 _MOST_COMPLAINTS = 10_000
+_FAST = 8
+"""Times the size of the control queue buffer: what may wait here for its episode, however fast this process is."""
 
 
 class Sessions:
@@ -87,6 +90,7 @@ class Sessions:
         self._watchers: dict[str, list[asyncio.Future[ExecutionCompleted]]] = {}
         self.backlog = 0
         """Deliveries that no episode has taken yet."""
+        self._pace = Pace(lambda: asyncio.get_running_loop().time())
 
     # ---- ownership -------------------------------------------------------------------------------------------------
 
@@ -157,6 +161,14 @@ class Sessions:
 
     # ---- deliveries ------------------------------------------------------------------------------------------------
 
+    def has_room(self) -> bool:
+        """What is handed over now is not one of too many, or gets its turn before its lease has to be renewed."""
+        settings = self.settings
+        if self.backlog < settings.control_queue_buffer:
+            return True
+        most = _FAST * settings.control_queue_buffer
+        return self.backlog < self._pace.within(settings.message_renewal / 2, most=most)
+
     def deliver(self, delivery: Delivery) -> None:
         """Give a message to its instance's session; one that is not ours any more goes back to its queue."""
         instance_id = delivery.instance_id
@@ -205,6 +217,7 @@ class Sessions:
                         continue
                     batch, session.inbox = next_batch(session.inbox)
                     self.backlog -= len(batch)
+                    self._pace.took(len(batch), left=self.backlog)
                     session.taken = batch
                     await session.process(batch)
                     session.taken = []

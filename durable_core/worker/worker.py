@@ -262,7 +262,7 @@ class TaskHubWorker:
 
     def has_room(self) -> bool:
         """Messages may be handed over; with a long backlog they are better off in their queue."""
-        return self.sessions.backlog < self._settings.control_queue_buffer
+        return self.sessions.has_room()
 
     def wake(self, instance_id: str) -> None:
         """A message was written visible into the instance's control queue: poll it soon if it is ours."""

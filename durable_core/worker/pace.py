@@ -1,0 +1,37 @@
+"""How fast a worker gets on with what waits for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+_WEIGHT = 0.05
+"""Of the newest item in the moving average."""
+
+
+class Pace:
+    """Measures items per second over the times in which more is waiting.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._seconds: float | None = None
+        """Per item; None until it was measured."""
+        self._since: float | None = None
+        """When items were last taken, None if nothing was left then."""
+
+    def took(self, count: int, *, left: int) -> None:
+        """``count`` items were taken now, ``left`` go on waiting."""
+        now = self._clock()
+        if self._since is not None:
+            newest = (now - self._since) / count
+            self._seconds = newest if self._seconds is None else self._seconds + _WEIGHT * (newest - self._seconds)
+        self._since = now if left else None
+
+    def within(self, seconds: float, *, most: int) -> int:
+        """Items that will be taken in the next ``seconds``, at most ``most``; 0 as long as nothing is known."""
+        if self._seconds is None:
+            return 0
+        return most if self._seconds * most <= seconds else int(seconds / self._seconds)

@@ -19,7 +19,11 @@ _MOST_COLUMNS = 252
 """Beside PartitionKey, RowKey and Timestamp."""
 _SURELY_SMALL = 15
 """So many columns of 64 KiB stay below the limit of a row."""
+_MANY, _SHORT = 64, 2048
+"""So do so many columns that have no longer text."""
 _LARGEST_TRANSACTION = 4 * 1024 * 1024
+_LONGEST_CHARACTER = 4
+"""Bytes of UTF-8."""
 _INT32, _INT64 = 2**31, 2**63
 _EARLIEST = "1601"
 
@@ -63,15 +67,15 @@ def accepted(entity: Entity, index: int | None = None) -> dict[str, Value]:
     """
     values: dict[str, Value] = {}
     for name, value in entity.items():
-        if value is None:
-            continue
         kind = type(value)
         if kind is str:
             if len(value) > _LARGEST_TEXT // 2 and _utf16_units(value) > _LARGEST_TEXT:  # type: ignore[arg-type]
                 raise _refused(f"property {name} is larger than 64 KiB", "PropertyValueTooLarge", index)
-        elif isinstance(value, DateTime):
+        elif value is None:
+            continue
+        elif kind is DateTime:
             if not _is_date(value):
-                _refuse_date(name, value, index)
+                _refuse_date(name, value, index)  # type: ignore[arg-type]
         elif kind is not bool and kind is not Guid:
             _check_other(name, value, index)
         values[name] = value
@@ -109,13 +113,20 @@ def check_whole(values: dict[str, Value], index: int | None = None) -> None:
     Raises:
         InvalidRequestError: too many columns, or more than 1 MiB.
     """
-    if len(values) <= _SURELY_SMALL:
+    if len(values) <= _SURELY_SMALL or (len(values) <= _MANY and not _has_long_value(values)):
         return
     columns = len(values.keys() - {"PartitionKey", "RowKey", "Timestamp"})
     if columns > _MOST_COLUMNS:
         raise _refused(f"a row of {columns} columns; {_MOST_COLUMNS} are allowed", "TooManyProperties", index)
     if sum(8 + 2 * len(name) + _size(value) for name, value in values.items()) > _LARGEST_ROW:
         raise _refused("a row is larger than 1 MiB", "EntityTooLarge", index)
+
+
+def _has_long_value(values: dict[str, Value]) -> bool:
+    for value in values.values():  # a generator would cost more  # noqa: SIM110
+        if isinstance(value, (str, bytes)) and len(value) > _SHORT:
+            return True
+    return False
 
 
 def _size(value: Value) -> int:
@@ -133,12 +144,21 @@ def check_transaction_size(operations: Sequence[Operation]) -> None:
     size = 0
     for operation in operations:
         for value in operation.entity.values():
+            if isinstance(value, (str, bytes)):
+                size += len(value)
+    if size > _LARGEST_TRANSACTION // _LONGEST_CHARACTER and _encoded_size(operations) > _LARGEST_TRANSACTION:
+        raise InvalidRequestError("a transaction is larger than 4 MiB", status=413, code="RequestBodyTooLarge")
+
+
+def _encoded_size(operations: Sequence[Operation]) -> int:
+    size = 0
+    for operation in operations:
+        for value in operation.entity.values():
             if isinstance(value, str):
                 size += len(value) if value.isascii() else len(value.encode())
             elif isinstance(value, bytes):
                 size += len(value) * 4 // 3
-    if size > _LARGEST_TRANSACTION:
-        raise InvalidRequestError("a transaction is larger than 4 MiB", status=413, code="RequestBodyTooLarge")
+    return size
 
 
 def _utf16_units(text: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-_ALLOCATIONS = 20_000
+_ALLOCATIONS = 50_000
 """Objects made and not freed after which the youngest are looked through; Python's own default is 700."""
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
 from durable_core.core.failures import error_group
 
@@ -41,6 +41,12 @@ class TaskBase:
     def is_completed(self) -> bool:
         """True once the task succeeded or failed."""
         return self.state is not _RUNNING
+
+    def __enter__(self) -> NoReturn:
+        raise TypeError("a durable task is no context manager; wait for the lock: `with (yield context.lock(...)):`")
+
+    def __exit__(self, *error: object) -> None:
+        """Never called; ``with`` looks for it before it enters."""
 
     def succeed(self, value: Any) -> None:
         self._settle(_SUCCEEDED, value)

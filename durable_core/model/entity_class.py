@@ -13,7 +13,7 @@ from durable_core.model.typed import annotated_type
 
 
 class DurableEntity:
-    """Base of class-based entities; every public method of a subclass is an operation.
+    """Base of class-based entities; every public method of a subclass is an operation, but no static or class method.
 
     ::
 
@@ -27,9 +27,10 @@ class DurableEntity:
             def get(self) -> int:
                 return self.get_state(default=0)
 
-    A method takes the operation's input as its one argument, or none; what it returns is the result. An argument that
-    is annotated with a class is read as one, as an activity's input is. A new object is made for every operation:
-    attributes do not survive it, only the state does. ``delete`` is there for every entity.
+    A method takes the operation's input as its one argument, or none; a default counts where the operation has no
+    input. An argument that is annotated with a class is read as one, as an activity's input is. What the method returns
+    is the result. A new object is made for every operation: attributes do not survive it, only the state does.
+    ``delete`` is there for every entity.
     """
 
     entity_context: DurableEntityContext
@@ -81,7 +82,9 @@ def operations(kind: type[DurableEntity]) -> dict[str, Callable[..., Any]]:
     return {
         name: method
         for name, method in inspect.getmembers(kind, inspect.isfunction)
-        if not name.startswith("_") and name not in _HELPERS
+        if not name.startswith("_")
+        and name not in _HELPERS
+        and not isinstance(inspect.getattr_static(kind, name), staticmethod)
     }
 
 
@@ -104,19 +107,24 @@ def call_operation(kind: type[DurableEntity], context: DurableEntityContext) -> 
     entity = kind()
     entity.entity_context = context
     method = getattr(entity, wanted)
-    argument = _input_name(known[wanted])
-    return method() if argument is None else method(context.get_input(annotated_type(known[wanted], argument)))
+    argument = _argument(known[wanted])
+    if argument is None:
+        return method()
+    value = context.get_input(annotated_type(known[wanted], argument.name))
+    return method() if value is None and argument.default is not argument.empty else method(value)
 
 
-def _input_name(method: Callable[..., Any]) -> str | None:
-    """The argument that takes the operation's input, None if there is none."""
+def _argument(method: Callable[..., Any]) -> inspect.Parameter | None:
+    """What takes the operation's input, None if nothing does."""
     parameters = list(inspect.signature(method).parameters.values())[1:]
-    kinds = (
-        inspect.Parameter.POSITIONAL_ONLY,
-        inspect.Parameter.POSITIONAL_OR_KEYWORD,
-        inspect.Parameter.VAR_POSITIONAL,
+    return next(
+        (
+            parameter
+            for parameter in parameters
+            if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD, parameter.VAR_POSITIONAL)
+        ),
+        None,
     )
-    return next((parameter.name for parameter in parameters if parameter.kind in kinds), None)
 
 
 def check_operations(name: str, kind: type[DurableEntity]) -> None:

@@ -86,6 +86,9 @@ class EntityOperations:
             TypeError, ValueError: one of them is no entity id, or there is none.
             LockingRulesError: this orchestration is in a critical section already.
         """
+        given: tuple[object, ...] = entities
+        if len(given) == 1 and isinstance(given[0], (list, tuple)):
+            raise TypeError("lock takes entity ids one by one: lock(a, b); lock_entities([a, b]) takes a list")
         wanted = [checked(entity, "lock") for entity in entities]
         return self._task(lambda: self._run.entities.lock(wanted))
 

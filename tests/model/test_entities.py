@@ -226,6 +226,12 @@ class Basket(df.DurableEntity):
     def note(self, *texts: str) -> list[str]:
         return list(texts)
 
+    def fill(self, price: Price = Price(7)) -> int:  # noqa: B008
+        return price.cents
+
+    @staticmethod
+    def helper(price: Price) -> None: ...
+
 
 def test_inputs_and_states_of_a_class_are_objects_where_it_is_named() -> None:
     entity = entity_of("basket", Basket)
@@ -234,6 +240,8 @@ def test_inputs_and_states_of_a_class_are_objects_where_it_is_named() -> None:
     again = operate(entity, "add", 100, state=first.state and json.loads(first.state))
     assert (again.error, again.result) == (None, "350")
     assert operate(entity, "note", "x").result == '["x"]'
+    assert [operate(entity, "fill", value).result for value in (None, 3)] == ["7", "3"]
+    assert "it has: add, delete, fill, note." in (operate(entity, "helper", 1).error or "")
     assert "Broken.from_json cannot read" in (operate(entity_of("odd", Odd), "add", 1).error or "")
 
 
@@ -310,6 +318,11 @@ def breaks_rule(context: df.DurableOrchestrationContext) -> Steps:
         yield context.call_entity(a, "get")
     if what == "empty":
         yield context.lock()
+    if what == "list":
+        yield context.lock([a, b])  # type: ignore[arg-type]
+    if what == "unyielded":
+        with context.lock(a):
+            pass
     with (yield context.lock_entities([a, a])) as lock:
         inside = [context.is_locked]
         assert context.locked_entities == lock.entities == (a,)
@@ -372,6 +385,8 @@ def test_the_recorded_orchestrator_has_the_recorded_results(rolls_back: bool) ->
         ("child", "cannot call suborchestrators"),
         ("early", "Must await the completion of the lock request"),
         ("empty", "no entity to lock"),
+        ("list", "lock_entities([a, b]) takes a list"),
+        ("unyielded", "with (yield context.lock(...))"),
     ],
 )
 @pytest.mark.parametrize("force_replay", [False, True])

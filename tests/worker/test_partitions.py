@@ -124,10 +124,6 @@ def test_a_partition_that_was_given_up_here_and_is_still_ours_is_taken_up_again(
     assert result.claimed == ["p0"]
 
 
-def owners(world: World) -> list[object]:
-    return [row.values.get("CurrentOwner") for row in world.storage.rows(world.names.partitions)]
-
-
 def test_two_workers_share_within_15_seconds_and_every_instance_goes_on() -> None:
     async def main() -> None:
         world = World(FUNCTIONS)
@@ -136,7 +132,7 @@ def test_two_workers_share_within_15_seconds_and_every_instance_goes_on() -> Non
         await world.settle()
         two = await world.start("two")
         await asyncio.sleep(14)
-        assert sorted(map(str, owners(world))) == ["one", "one", "two", "two"]
+        assert sorted(map(str, world.owners())) == ["one", "one", "two", "two"]
         for instance in instances:
             await two.client.raise_event(instance, "go", "1")
         await asyncio.sleep(40)
@@ -144,7 +140,7 @@ def test_two_workers_share_within_15_seconds_and_every_instance_goes_on() -> Non
         assert {state.output for state in states if state is not None} == {"1"}
         await one.worker.stop()
         await asyncio.sleep(14)
-        assert owners(world) == ["two"] * 4
+        assert world.owners() == ["two"] * 4
         await asyncio.sleep(700)
         assert world.left_over() == {}
 
@@ -166,7 +162,7 @@ def test_a_killed_worker_is_replaced_within_40_seconds() -> None:
             status = await two.client.get_status(instance)
             assert status is not None
             assert status.runtime_status.name == "Completed"
-        assert owners(world) == ["two"] * 4
+        assert world.owners() == ["two"] * 4
 
     run(main(), limit=3600)
 
@@ -286,7 +282,7 @@ def test_however_workers_come_and_go_each_partition_has_one_listener(seed: int) 
         watcher.cancel()
         assert overlaps == []
         counts = {process.name: 0 for process in alive}
-        for owner in owners(world):
+        for owner in world.owners():
             counts[str(owner)] += 1
         assert max(counts.values()) - min(counts.values()) <= 1 or len(alive) > 4
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -16,7 +15,7 @@ from durable_core.storage.memory import StorageCall
 from durable_core.taskhub.names import HubNames
 from durable_core.testing.virtual_time import run
 from tests.worker.sample import ACTIVITIES, ORCHESTRATORS
-from tests.worker.world import Process, World, functions
+from tests.worker.world import Process, World, functions, owned_by, until
 
 BOUND = 40.0
 
@@ -27,16 +26,6 @@ def app(name: str, seconds: float = 2.0) -> Any:
         return f"{value}"
 
     return functions(ORCHESTRATORS, {**ACTIVITIES, "say": say})
-
-
-def owned_by(process: Process, count: int = 1) -> list[str]:
-    names = [f"id{number}" for number in range(500) if process.worker.owns(f"id{number}")]
-    return names[:count]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110 (on virtual time)
-        await asyncio.sleep(0.05)
 
 
 class Checkpoints:

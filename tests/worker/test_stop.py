@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,20 +14,7 @@ from durable_core.storage.base import Operation, Verb
 from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
 from tests.worker.sample import ACTIVITIES, FUNCTIONS, ORCHESTRATORS
-from tests.worker.world import Process, Steps, World, call, decode, functions
-
-
-def owners(world: World) -> list[object]:
-    return [row.values.get("CurrentOwner") for row in world.storage.rows(world.names.partitions)]
-
-
-async def until(true: Callable[[], bool]) -> None:
-    while not true():  # noqa: ASYNC110 (on virtual time)
-        await asyncio.sleep(0.05)
-
-
-def owned_by(process: Process) -> str:
-    return next(f"id{number}" for number in range(200) if process.worker.owns(f"id{number}"))
+from tests.worker.world import Steps, World, call, decode, functions, owned_by, until
 
 
 class Slow:
@@ -60,15 +46,15 @@ def test_partitions_are_released_within_3_seconds_and_an_activity_that_ends_with
         one = await world.start("one", slow.on("one"), max_concurrent_activities=50)
         two = await world.start("two", slow.on("two"))
         await asyncio.sleep(25)
-        mine = owned_by(one)
+        (mine,) = owned_by(one)
         await one.client.start_new("fan_out", input="8", instance_id=mine)
         await asyncio.sleep(0.5)
         assert slow.began == ["one"] * 8
         told = loop.time()
         stopping = asyncio.create_task(one.worker.stop())
-        await until(lambda: "one" not in owners(world))
+        await until(lambda: "one" not in world.owners())
         assert loop.time() - told <= 3
-        await until(lambda: owners(world) == ["two"] * 4)
+        await until(lambda: world.owners() == ["two"] * 4)
         assert loop.time() - told <= 15
         await stopping
         assert loop.time() - told <= 31
@@ -126,7 +112,7 @@ def test_what_a_stopping_worker_holds_is_visible_when_its_partitions_are_release
         await asyncio.sleep(0)
         stopping = asyncio.create_task(one.worker.stop())
         await asyncio.gather(*flood, stopping)
-        assert "one" not in owners(world)
+        assert "one" not in world.owners()
         limit = world.clock.now() + 8 * 10_000_000
         for queue in [*world.names.control_queues, world.names.work_items]:
             for message in world.storage.messages(queue):
@@ -179,7 +165,7 @@ def test_a_result_computed_after_the_loss_of_a_partition_travels_by_queue() -> N
         three = await world.start("three", slow.on("three"))
         four = await world.start("four", slow.on("four"))
         await asyncio.sleep(18)
-        assert not one.worker.owns("x") or owners(world).count("one") == 1
+        assert not one.worker.owns("x") or world.owners().count("one") == 1
         await asyncio.sleep(12)
         status = await two.client.get_status("x")
         assert status is not None and json.loads(status.output or "") == ["by one"] * 2
@@ -207,7 +193,7 @@ def test_an_episode_that_hangs_does_not_hold_the_partitions_back() -> None:
         await asyncio.sleep(1)
         told = loop.time()
         stopping = asyncio.create_task(one.worker.stop())
-        await until(lambda: "one" not in owners(world))
+        await until(lambda: "one" not in world.owners())
         assert loop.time() - told <= 3
         two = await world.start("two")
         await asyncio.sleep(10)
@@ -274,7 +260,7 @@ def test_a_worker_without_partitions_makes_at_most_12_calls_a_minute() -> None:
         for number in range(4):
             await world.start(f"more{number}")
         await asyncio.sleep(120)
-        idle = next(name for name in ("one", *(f"more{number}" for number in range(4))) if name not in owners(world))
+        idle = next(name for name in ("one", *(f"more{number}" for number in range(4))) if name not in world.owners())
         calls: list[StorageCall] = []
         world.faults.before_hooks.append(lambda call: calls.append(call) if call.client == idle else None)
         await asyncio.sleep(600)

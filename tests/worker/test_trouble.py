@@ -25,10 +25,6 @@ from tests.worker.world import Process, World, finish
 MINUTE = 60.0
 
 
-def owners(world: World) -> list[object]:
-    return [row.values.get("CurrentOwner") for row in world.storage.rows(world.names.partitions)]
-
-
 def change_accounts(world: World, change: Callable[[StorageAccount], StorageAccount]) -> None:
     """Every account opened from now on is changed."""
     opened = world.storage.account
@@ -73,7 +69,7 @@ def test_machines_that_are_5_minutes_wrong_share_hand_over_and_recover(skew: flo
         right = await world.start("right")
         wrong = await world.start("wrong")
         await asyncio.sleep(20)
-        assert sorted(map(str, owners(world))) == ["right", "right", "wrong", "wrong"]
+        assert sorted(map(str, world.owners())) == ["right", "right", "wrong", "wrong"]
         since = [row.values["OwnedSince"] for row in world.storage.rows(world.names.partitions)]
         await asyncio.sleep(10 * MINUTE)
         assert [row.values["OwnedSince"] for row in world.storage.rows(world.names.partitions)] == since
@@ -86,7 +82,7 @@ def test_machines_that_are_5_minutes_wrong_share_hand_over_and_recover(skew: flo
         world.kill(wrong if skew > 0 else right)
         await asyncio.sleep(31)
         survivor = right if skew > 0 else wrong
-        assert owners(world) == [survivor.name] * 4
+        assert world.owners() == [survivor.name] * 4
         assert (await finish(survivor, "hello5")).status is OrchestrationStatus.Completed
 
     run(main(), limit=2 * 3600)
@@ -130,7 +126,7 @@ def test_ten_minutes_of_throttling_or_of_lost_answers_cost_nothing_but_time(seed
         assert await one.hub.poison.list() == []
         await asyncio.sleep(1300)
         assert world.left_over() == {}
-        assert sorted(map(str, owners(world))) == ["one", "one", "two", "two"]
+        assert sorted(map(str, world.owners())) == ["one", "one", "two", "two"]
 
     run(main(), seed=seed, limit=6 * 3600)
 
@@ -156,7 +152,7 @@ def test_storage_away_for_ten_minutes_is_asked_gently_and_then_everything_goes_o
         assert len(tries) <= 10 * 60, "at most one call a second, with five timers and four partitions in hand"
         assert not any(one.worker.sessions.owns_partition(index) for index in range(4)), "its leases have ended"
         await asyncio.sleep(40)
-        assert owners(world) == ["one"] * 4
+        assert world.owners() == ["one"] * 4
         assert all(one.worker.sessions.owns_partition(index) for index in range(4))
         await all_completed(one, running)
         for name in waiting:

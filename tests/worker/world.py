@@ -170,6 +170,10 @@ class World:
             if self.storage.messages(queue)
         }
 
+    def owners(self) -> list[object]:
+        """Who owns the partitions, as the Partitions table says."""
+        return [row.values.get("CurrentOwner") for row in self.storage.rows(self.names.partitions)]
+
     def history(self, instance_id: str) -> list[str]:
         """Event types of an instance's rows, the sentinel left out."""
         return [
@@ -183,3 +187,14 @@ async def finish(process: Process, name: str, input: Any = None, **start: Any) -
     """Start an instance on a process and wait for its end without polling."""
     instance_id = await process.client.start_new(name, input=encode(input), **start)
     return await process.worker.watch(instance_id)
+
+
+def owned_by(process: Process, count: int = 1) -> list[str]:
+    """Ids of instances whose partitions this process serves."""
+    return [name for number in range(500) if process.worker.owns(name := f"id{number}")][:count]
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something, on virtual time."""
+    while not true():  # noqa: ASYNC110
+        await asyncio.sleep(0.05)

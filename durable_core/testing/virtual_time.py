@@ -104,7 +104,9 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
             self._process_events(self._selector.select(0 if ready else None))  # type: ignore[attr-defined]
         elif not ready and not self._stopping:  # type: ignore[attr-defined]
             self._jump()
-        self._take_due(ready)
+        scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
+        if scheduled and (scheduled[0]._when <= self._virtual or self._timer_cancelled_count > _FEW_CANCELLED):
+            self._take_due(ready, scheduled)
         if self._random is not None and len(ready) > 1:
             shuffled = list(ready)
             self._random.shuffle(shuffled)
@@ -122,9 +124,8 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Run one callback: what lies between two awaits of a task. Simulations override it to interfere."""
         handle._run()
 
-    def _take_due(self, ready: deque[asyncio.Handle]) -> None:
+    def _take_due(self, ready: deque[asyncio.Handle], scheduled: list[Any]) -> None:
         """Move the timers whose time has come to what is ready."""
-        scheduled: list[Any] = self._scheduled  # type: ignore[attr-defined]
         cancelled: int = self._timer_cancelled_count  # type: ignore[has-type]
         if cancelled > _FEW_CANCELLED and 2 * cancelled > len(scheduled):
             for handle in scheduled:

@@ -9,7 +9,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from durable_core.worker.garbage import collect_rarely
 from tests.simulation.plan import random_plan
 from tests.simulation.shrinking import failure, shrink
 
@@ -44,18 +43,13 @@ def run_seeds(seeds: Sequence[int], pool: ProcessPoolExecutor) -> Iterator[tuple
 
 def make_pool(jobs: int | None) -> ProcessPoolExecutor:
     """Processes that leave Ctrl+C to this one."""
-    return ProcessPoolExecutor(jobs, initializer=_begin)
+    return ProcessPoolExecutor(jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN))
 
 
 def end_at_once() -> None:
     """End the processes of all pools in the middle of their seeds."""
     for process in multiprocessing.active_children():
         process.terminate()
-
-
-def _begin() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    collect_rarely()
 
 
 def report(failed: Failure, folder: Path, *, tries: int = 400) -> str:

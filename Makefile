@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 
-.PHONY: start test check bench chaos simulate clean
+.PHONY: start test check bench chaos simulate fuzz clean
 
 start: $(STAMP)
 	@$(BIN)/durable start
@@ -25,6 +25,10 @@ chaos: $(STAMP)
 SEEDS ?= 10000
 simulate: $(STAMP)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+
+TIMES ?= 40
+fuzz: $(STAMP)
+	FUZZ_TIMES=$(TIMES) $(BIN)/python -m pytest -o faulthandler_timeout=0 tests/http/test_fuzz.py tests/host/test_server_fuzz.py
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

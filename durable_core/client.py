@@ -366,7 +366,11 @@ class TaskHubClient:
         """Delete the finished instances that fit; those that have not ended are never deleted.
 
         Args:
+            runtime_status: final ones; none means every final one.
             within: seconds after which no further instance is begun; ``is_complete`` is false then.
+
+        Raises:
+            ValueError: a status is not final.
         """
         wanted = _filter(runtime_status, created_time_from, created_time_to, instance_id_prefix)
         return await self._hub.purge_many(wanted, within=within)

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import replace
 from random import Random
 from typing import Protocol
 
@@ -298,13 +297,13 @@ class TextClient:
         """Remove the finished instances that fit.
 
         Args:
-            wanted: statuses that are not final are left out; none means every final one.
+            wanted: no status means every final one.
             within: seconds after which no further instance is begun; call again to go on.
+
+        Raises:
+            ValueError: a status is asked for that is not final.
         """
-        statuses = [status for status in wanted.statuses or OrchestrationStatus if status.is_finished]
-        if not statuses:
-            return PurgeResult(0)
-        finished = replace(wanted, statuses=statuses)
+        finished = wanted.finished()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + within
         purger = Purger(self._hub)

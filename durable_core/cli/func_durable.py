@@ -18,7 +18,6 @@ from durable_core.core import ticks
 
 if TYPE_CHECKING:
     from durable_core.core.history import HistoryEvent
-    from durable_core.taskhub.instance_query import InstanceFilter
     from durable_core.taskhub.instance_table import InstanceStatus
     from durable_core.text_client import TextClient
 
@@ -74,7 +73,7 @@ def get_instances(
     task_hub: HubName = None,
 ) -> None:
     """List instances, as a JSON array."""
-    wanted = _filter(context, runtime_status, created_after, created_before)
+    wanted = values.instance_filter(_statuses(context, runtime_status), created_after, created_before)
     continuation = None if continuation in (None, "", "none") else continuation
 
     found, token = run_reader(
@@ -183,7 +182,7 @@ def purge_history(
     task_hub: HubName = None,
 ) -> None:
     """Delete finished instances with their history."""
-    wanted = _filter(context, runtime_status, created_after, created_before)
+    wanted = values.purge_filter(_statuses(context, runtime_status), created_after, created_before)
     output.confirm("Delete every finished instance that fits, for good?", yes)
     deleted = instances.purge_all(_target(setting, task_hub), wanted)
     begin = created_after or "the beginning"
@@ -209,13 +208,11 @@ def _given(value: str | None) -> str | None:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _filter(
-    context: typer.Context, statuses: list[str] | None, created_after: str | None, created_before: str | None
-) -> InstanceFilter:
+def _statuses(context: typer.Context, statuses: list[str] | None) -> list[str]:
     more = list(context.args)
     if more and (not statuses or any(word.startswith("-") for word in more)):
         raise typer.BadParameter(f"{more[0]} is not understood")
-    return values.instance_filter([*(statuses or ()), *more], created_after, created_before)
+    return [*(statuses or ()), *more]
 
 
 def state(status: InstanceStatus) -> dict[str, Any]:

@@ -156,8 +156,8 @@ def delete_hub(target: Target, *, force: bool, yes: bool) -> tuple[str, Sequence
     hub, workers = run(look)
     if workers and not force:
         raise failed(
-            f"{len(workers)} worker(s) run on task hub '{hub}' ({', '.join(sorted(workers))}): stop them first, or say "
-            "--force. One that has died lets go within 30 s."
+            f"{len(workers)} worker(s) run on task hub '{hub}' ({', '.join(sorted(workers))}): stop them first, or use "
+            "`durable hub delete --force`. One that has died lets go within 30 s."
         )
     output.confirm(f"Delete task hub '{hub}' with every instance in it, for good?", yes)
     return hub, run(remove)

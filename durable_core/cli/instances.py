@@ -216,9 +216,9 @@ def purge(
     as_json: Json = False,
 ) -> None:
     """Delete finished instances with their history and large values. Can be interrupted and called again."""
-    wanted = values.instance_filter(status, created_from, created_to, prefix)
+    wanted = values.purge_filter(status, created_from, created_to, prefix)
     if instance_id is not None:
-        if wanted != values.instance_filter(None, None, None):
+        if status or created_from or created_to or prefix:
             raise typer.BadParameter("an instance id and a filter do not go together")
         output.confirm(f"Delete instance '{instance_id}' for good?", yes)
         run_client(target, lambda client: client.purge(instance_id))
@@ -274,7 +274,7 @@ def wait(
         output.print_json(document(status))
     else:
         name = status.runtime_status.name
-        typer.echo(name if status.output is None else f"{name} {status.output}")
+        typer.echo(f"{name} {status.output}" if status.output else name)
     if not status.runtime_status.is_finished:
         raise typer.Exit(STILL_RUNNING)
     if status.runtime_status.name != "Completed":

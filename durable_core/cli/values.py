@@ -25,6 +25,16 @@ def instance_filter(
     return InstanceFilter(moment(created_from), moment(created_to), statuses_of(statuses or ()), prefix)
 
 
+def purge_filter(
+    statuses: Sequence[str] | None, created_from: str | None, created_to: str | None, prefix: str = ""
+) -> InstanceFilter:
+    """The same for a purge."""
+    try:
+        return instance_filter(statuses, created_from, created_to, prefix).finished()
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
 def statuses_of(names: Sequence[str]) -> list[OrchestrationStatus]:
     """Statuses by name, in any case; several may stand in one text."""
     from durable_core.core.history import OrchestrationStatus

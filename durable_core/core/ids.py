@@ -17,8 +17,14 @@ def validate_instance_id(instance_id: str) -> None:
     """Check the id of a new top-level instance.
 
     Raises:
+        TypeError: it is no text.
         ValueError: it breaks one of the rules; the text says which.
     """
+    if not isinstance(instance_id, str):
+        raise TypeError(
+            f"Orchestration instance ids are text, not {type(instance_id).__name__}; the input of an instance is given "
+            "as client_input."
+        )
     if not instance_id:
         raise ValueError("Orchestration instance ids must not be empty.")
     if len(instance_id) > _LONGEST:

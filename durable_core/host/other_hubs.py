@@ -8,7 +8,6 @@ from dataclasses import replace
 from random import Random
 from typing import Any, Protocol, TypeVar
 
-from durable_core.core.entity_ids import EntityId
 from durable_core.errors import ConfigurationError
 from durable_core.host.options import DurableOptions
 from durable_core.host.threaded_client import ThreadedClient
@@ -123,7 +122,18 @@ class ReachableHubs:
                 f"Unable to resolve the Azure Storage connection named '{name}'. connection must name an app setting "
                 "that holds one"
             ) from None
-        return VisitingClient(self._runtime, self._others, settings, names)
+        return self._visiting(settings, names)
+
+    def _visiting(self, settings: ConnectionSettings, names: HubNames) -> HubClient:
+        """A client of a hub that need not exist yet: the first start or signal creates it, as the extension does."""
+
+        async def visit(work: Work[T], /) -> T:
+            return await self._runtime.on_loop(lambda: self._others.run(settings, names, work))
+
+        async def make(work: Work[T], /) -> T:
+            return await self._runtime.on_loop(lambda: self._others.run(settings, names, work, create=True))
+
+        return ThreadedClient(names.hub, visit, make)
 
     def at(self, task_hub: str | None, connection: str | None) -> HubClient:
         """The same for durable clients, in the order of their arguments; both may be ``%NAME%`` of an app setting.
@@ -154,35 +164,3 @@ class ReachableHubs:
 
     async def make_primary(self) -> bool:
         return await self._runtime.make_primary()
-
-
-class VisitingClient(ThreadedClient):
-    """A client of a hub that need not exist yet: the first start or signal creates it, as the extension does."""
-
-    def __init__(self, runtime: Runtime, others: OtherHubs, settings: ConnectionSettings, names: HubNames) -> None:
-        async def visit(work: Work[T], /, *, create: bool = False) -> T:
-            return await runtime.on_loop(lambda: others.run(settings, names, work, create=create))
-
-        super().__init__(names.hub, visit)
-        self._visit = visit
-
-    async def start_new(
-        self,
-        name: str,
-        *,
-        input: str | None = None,
-        instance_id: str | None = None,
-        version: str | None = None,
-        start_at: int | None = None,
-    ) -> str:
-        return await self._visit(
-            lambda client: client.start_new(
-                name, input=input, instance_id=instance_id, version=version, start_at=start_at
-            ),
-            create=True,
-        )
-
-    async def signal_entity(
-        self, entity_id: EntityId, operation: str, input: str | None = None, *, due: int | None = None
-    ) -> None:
-        await self._visit(lambda client: client.signal_entity(entity_id, operation, input, due=due), create=True)

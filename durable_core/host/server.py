@@ -50,6 +50,10 @@ class _Target(NamedTuple):
     function: str | None = None
 
 
+class _CutOffError(Exception):
+    """The caller has gone, or sends noise, while its request is being read."""
+
+
 class HostServer:
     """Routes requests to functions, to the management API and to the host's own few pages.
 
@@ -120,6 +124,11 @@ class HostServer:
             answer = preflight or await self._answer(request, read_body)
         except web.HTTPRequestEntityTooLarge:
             answer = refusal(413, f"The body of a request must not have more than {self._largest_body} bytes.")
+        except _CutOffError as error:
+            logger.info("%s %s: its body did not come whole: %r", request.method, request.path, error.__cause__)
+            answer = refusal(
+                400, "The body of the request ended before it was whole, or is not encoded as its headers say."
+            )
         except web.HTTPException as error:
             answer = Response(error.status)
         except Exception:  # the server must go on, whatever a request did to it
@@ -200,7 +209,10 @@ class HostServer:
                 request.method,
                 request.path,
             )
-        return await request.read()
+        try:
+            return await request.read()
+        except (ConnectionError, web.RequestPayloadError) as error:
+            raise _CutOffError from error
 
 
 def forwarded_origin(headers: Mapping[str, str]) -> str | None:

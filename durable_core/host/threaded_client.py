@@ -24,11 +24,16 @@ class Caller(Protocol):
 
 
 class ThreadedClient:
-    """A ``HubClient`` for the host's loop: every operation runs on the worker's."""
+    """A ``HubClient`` for the host's loop: every operation runs on the worker's.
 
-    def __init__(self, task_hub: str, call: Caller) -> None:
+    Args:
+        make: runs those operations that may make the hub, a start or a signal; None: as all others.
+    """
+
+    def __init__(self, task_hub: str, call: Caller, make: Caller | None = None) -> None:
         self._task_hub = task_hub
         self._call = call
+        self._make = make or call
 
     @property
     def task_hub(self) -> str:
@@ -43,7 +48,7 @@ class ThreadedClient:
         version: str | None = None,
         start_at: int | None = None,
     ) -> str:
-        return await self._call(
+        return await self._make(
             lambda client: client.start_new(
                 name, input=input, instance_id=instance_id, version=version, start_at=start_at
             )
@@ -101,7 +106,7 @@ class ThreadedClient:
     async def signal_entity(
         self, entity_id: EntityId, operation: str, input: str | None = None, *, due: int | None = None
     ) -> None:
-        await self._call(lambda client: client.signal_entity(entity_id, operation, input, due=due))
+        await self._make(lambda client: client.signal_entity(entity_id, operation, input, due=due))
 
     async def list_entities(
         self, wanted: EntityFilter | None = None, *, top: int | None = None, continuation: str | None = None

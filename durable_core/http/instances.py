@@ -116,15 +116,12 @@ async def purge_many(call: Call) -> Response:
     created_from = query.moment("createdTimeFrom", strict=False)
     if created_from is None:
         return json_response(400, "Please provide value for 'createdTimeFrom' parameter.")
-    statuses = query.statuses("runtimeStatus")
-    live = [status.name for status in statuses if not status.is_finished]
-    if live:
-        raise ValueError(
-            f"runtimeStatus {', '.join(live)}: only finished instances can be purged (Completed, Failed, Terminated, "
-            "Canceled)"
-        )
-    wanted = InstanceFilter(created_from=created_from, created_to=query.moment("createdTimeTo"), statuses=statuses)
-    result = await call.client.purge_many(wanted)
+    wanted = InstanceFilter(
+        created_from=created_from,
+        created_to=query.moment("createdTimeTo"),
+        statuses=query.statuses("runtimeStatus"),
+    )
+    result = await call.client.purge_many(wanted.finished())
     return json_response(200, {"instancesDeleted": result.deleted}) if result.deleted else NOT_FOUND
 
 

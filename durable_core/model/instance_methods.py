@@ -108,10 +108,7 @@ class InstanceMethods:
         """
         if created_time_from is None:
             raise ValueError("created_time_from is required: instances that were created before it stay")
-        wanted = _filter(created_time_from, created_time_to, runtime_status, None)
-        live = [status.name for status in wanted.statuses if not status.is_finished]
-        if live:
-            raise ValueError(f"runtime_status: only finished instances can be purged, not {', '.join(live)}")
+        wanted = _filter(created_time_from, created_time_to, runtime_status, None).finished()
         deleted = 0
         while True:
             result = await self._hub.purge_many(wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from durable_core.core.history import OrchestrationStatus
 from durable_core.taskhub.instance_table import InstanceStatus, instance_filter
@@ -35,6 +35,21 @@ class InstanceFilter:
             prefix=self.prefix,
             exclude_entities=not self.include_entities,
         )
+
+    def finished(self) -> InstanceFilter:
+        """The same for a purge: finished instances only.
+
+        Raises:
+            ValueError: a status is asked for that is not final.
+        """
+        live = [status.name for status in self.statuses if not status.is_finished]
+        final = [status for status in OrchestrationStatus if status.is_finished]
+        if live:
+            raise ValueError(
+                f"only finished instances can be purged ({', '.join(status.name for status in final)}), not those with "
+                f"runtimeStatus {', '.join(live)}"
+            )
+        return replace(self, statuses=self.statuses or final)
 
 
 @dataclass(frozen=True, slots=True)

@@ -253,7 +253,7 @@ def test_the_client_lists_restarts_rewinds_and_purges() -> None:
         with pytest.raises(ValueError, match="created_time_from is required"):
             await client.purge_instance_history_by()
         begin = datetime(2000, 1, 1, tzinfo=timezone.utc)
-        with pytest.raises(ValueError, match="only finished instances can be purged, not Running"):
+        with pytest.raises(ValueError, match="not those with runtimeStatus Running"):
             await client.purge_instance_history_by(begin, runtime_status=[status.Running])
         with pytest.raises(ValueError, match="members of OrchestrationRuntimeStatus, not 'Failed'"):
             await client.purge_instance_history_by(begin, runtime_status=["Failed"])

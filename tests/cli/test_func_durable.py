@@ -102,6 +102,7 @@ def test_instances_are_steered(filled: Shell) -> None:
 
 def test_purging_and_deleting_need_a_yes(filled: Shell) -> None:
     filled("purge-history", code=2)
+    assert "not those with" in filled("purge-history", "--runtime-status", "failed", "running", "-y", code=2).stderr
     done = filled("purge-history", "--runtime-status", "Completed", "--created-after", "2025-12-01", "--yes")
     assert done.stdout.splitlines() == [
         "Purged orchestration history for all instances created between 2025-12-01 and now",

@@ -136,6 +136,7 @@ def test_a_life_from_the_command_line(azurite: Azurite, root: str) -> None:
         (["start", "waiter", "--id", "@a"], 2),
         (["start", "waiter", "--input", "{"], 2),
         (["list", "--status", "Nope"], 2),
+        (["purge", "--status", "Running", "--yes"], 2),
         (["list", "--from", "yesterday"], 2),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,12 @@ def test_ids_that_break_a_rule_are_told_which(instance_id: str, text: str) -> No
     with pytest.raises(ValueError, match="Orchestration instance ids") as refusal:
         validate_instance_id(instance_id)
     assert text in str(refusal.value)
+
+
+def test_an_id_that_is_no_text_is_told_where_inputs_go() -> None:
+    wrong: Any = {"x": 1}
+    with pytest.raises(TypeError, match="text, not dict; the input of an instance is given as client_input"):
+        validate_instance_id(wrong)
 
 
 def test_behaviour_14_the_guids_of_dotnet() -> None:

@@ -203,7 +203,7 @@ DIFFERENCES = (
     Difference(
         (283,),
         ("HTTP 200", "instancesDeleted"),
-        ("HTTP 400", "runtimeStatus Running: only finished instances can be purged"),
+        ("HTTP 400", "only finished instances can be purged"),
         "the original deletes running instances",
         _PURGE,
         is_all=False,

@@ -270,7 +270,10 @@ def test_a_purge_by_filter_takes_finished_instances_only_and_goes_on_when_time_i
         assert (await client.purge_many(InstanceFilter(prefix="p0"))).deleted == 10
         first = await client.purge_many(InstanceFilter(), within=0.0)
         assert (first.deleted, first.is_complete) == (0, False)
-        assert (await client.purge_many(InstanceFilter(statuses=[OrchestrationStatus.Running]))).deleted == 0
+        with pytest.raises(ValueError, match="not those with runtimeStatus Running"):
+            await client.purge_many(
+                InstanceFilter(statuses=[OrchestrationStatus.Completed, OrchestrationStatus.Running])
+            )
         last = await client.purge_many(InstanceFilter())
         assert (last.deleted, last.is_complete) == (20, True)
         with pytest.raises(InvalidOperationError, match="terminate it first"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from durable_core.core.ticks import format_column, parse
 from durable_core.storage.base import DateTime, Value
 
@@ -23,4 +25,10 @@ def ticks_of(value: Value) -> int | None:
 
 def date_column(ticks: int | None) -> DateTime | None:
     """Ticks as a DateTime column."""
-    return None if ticks is None else DateTime(format_column(ticks))
+    return None if ticks is None else moment_column(ticks)
+
+
+@lru_cache(maxsize=1024)
+def moment_column(ticks: int) -> DateTime:
+    """The same of a time that is known: the rows of a checkpoint share a few."""
+    return DateTime(format_column(ticks))

@@ -10,10 +10,9 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from durable_core.core import history as h
-from durable_core.core.ticks import format_column
 from durable_core.errors import UndecodableMessageError
-from durable_core.storage.base import DateTime, Entity, Row, Value
-from durable_core.taskhub.columns import date_column
+from durable_core.storage.base import Entity, Row, Value
+from durable_core.taskhub.columns import date_column, moment_column
 from durable_core.taskhub.event_json import read_event
 from durable_core.taskhub.keys import SENTINEL, escape_key, row_key
 from durable_core.taskhub.wire import any_json, explain, text
@@ -50,7 +49,7 @@ def event_columns(event: h.HistoryEvent) -> dict[str, Value]:
     columns: dict[str, Value] = writer(event) if writer is not None else {}
     columns["EventId"] = event.event_id
     columns["IsPlayed"] = event.is_played
-    columns["_Timestamp"] = DateTime(format_column(event.timestamp))
+    columns["_Timestamp"] = moment_column(event.timestamp)
     columns["EventType"] = h.EVENT_TYPES[type(event)].name
     return columns
 
@@ -104,7 +103,7 @@ def sentinel_row(
         "IsCheckpointComplete": complete_at is not None,
     }
     if complete_at is not None:
-        columns["CheckpointCompletedTimestamp"] = DateTime(format_column(complete_at))
+        columns["CheckpointCompletedTimestamp"] = moment_column(complete_at)
     if receipts is not None:
         columns[RECEIPTS] = receipts
     if inherited_status is not None:

@@ -102,7 +102,10 @@ def index_functions(
         seen.add(name.lower())
         unsupported = _unsupported(function)
         if unsupported:
-            (skipped if lenient else errors).append(f"function '{name}': {unsupported}")
+            if lenient:
+                skipped.append(f"function '{name}': {unsupported}")
+            else:
+                errors.append(f"function '{name}': {unsupported} (--lenient leaves such functions out)")
             continue
         problems = _problems(name, function)
         if problems:
@@ -125,14 +128,12 @@ def _unsupported(function: Function) -> str | None:
         if kind in _DURABLE_BINDINGS:
             return (
                 f"its binding '{kind}' comes from azure.functions or azure.durable_functions; take the durable "
-                f"decorators "
-                "from the app's durable_core.DFApp or Blueprint"
+                "decorators from the app's durable_core.DFApp or Blueprint"
             )
         if kind not in _RUN_HERE:
             return (
                 f"the binding type '{kind}' is not supported by this host; only the real Functions host with an "
-                f"extension "
-                "bundle can run it (--lenient leaves such functions out)"
+                "extension bundle can run it"
             )
     return None
 

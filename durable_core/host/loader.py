@@ -55,9 +55,9 @@ def _import(script: str) -> ModuleType:
     try:
         return importlib.import_module(script.removesuffix(".py"))
     except (Exception, SystemExit) as error:  # importing runs user code: whatever it raises is shown in full
-        frames = traceback.extract_tb(error.__traceback__)
-        first = next((i for i, frame in enumerate(frames) if "importlib" not in frame.filename and i > 0), 0)
-        shown = "".join(traceback.format_list(frames[first:]) + traceback.format_exception_only(type(error), error))
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        own = [frame for frame in frames if "importlib" not in frame.filename]
+        shown = "".join(traceback.format_list(own) + traceback.format_exception_only(type(error), error))
         hint = ""
         if isinstance(error, ModuleNotFoundError):
             hint = f"\nIs '{error.name}' listed in requirements.txt and installed in this environment ({sys.prefix})?"

@@ -60,7 +60,11 @@ class Module:
         """The function of ``Orchestrator.create(f)`` or ``app.orchestration_trigger(...)(f)``."""
         is_create = (self.names.dotted(call.func) or "").endswith("durable_functions.Orchestrator.create")
         is_applied = isinstance(call.func, ast.Call) and decorator_name(call.func) == "orchestration_trigger"
-        if not (is_create or is_applied) or len(call.args) != 1 or not isinstance(call.args[0], ast.Name):
+        if not (is_create or is_applied) or len(call.args) != 1:
+            return None
+        if isinstance(call.args[0], ast.Lambda):
+            return _as_function(call.args[0])
+        if not isinstance(call.args[0], ast.Name):
             return None
         meaning = self.names.module_level(call.args[0].id, call)
         definition = meaning.definition if meaning is not None else None
@@ -84,6 +88,12 @@ class Module:
 
     def is_generator(self, node: FunctionNode) -> bool:
         return any(isinstance(inner, (ast.Yield, ast.YieldFrom)) for inner in within_scope(node.body))
+
+
+def _as_function(node: ast.Lambda) -> ast.FunctionDef:
+    """A function of the same code; what is inside stays part of the lambda."""
+    body = ast.copy_location(ast.Return(node.body), node.body)
+    return ast.copy_location(ast.FunctionDef("<lambda>", node.args, [body], []), node)
 
 
 def decorator_name(decorator: ast.expr) -> str | None:

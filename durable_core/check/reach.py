@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from durable_core.check.module import Module, Orchestrator
-from durable_core.check.names import FunctionNode
+from durable_core.check.names import FunctionNode, within_scope
 from durable_core.check.rules import DURABLE
 
 _ALWAYS = frozenset(
@@ -47,6 +47,8 @@ class Reach:
         self._attributes: set[str] = set()
         self._variables: set[str] = set()
         self._function(orchestrator.node, orchestrator.node.name)
+        for decorator in orchestrator.node.decorator_list:
+            self._wrappers(decorator)
 
     def units(self) -> Iterator[Unit]:
         """Every piece of code once."""
@@ -64,6 +66,22 @@ class Reach:
             parts = (node,) if own else (*node.decorator_list, node)
             nodes = tuple(inner for part in parts for inner in code(part))
             self._queue.append(Unit(name, self._orchestrator, nodes, node, own))
+
+    def _wrappers(self, decorator: ast.expr) -> None:
+        """What a decorator of this module puts around the orchestrator runs with it; its own body ran at import."""
+        is_called = isinstance(decorator, ast.Call)
+        name = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if not isinstance(name, ast.Name):
+            return
+        meaning = self._module.names.module_level(name.id, name)
+        definition = meaning.definition if meaning is not None else None
+        if not isinstance(definition, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            return
+        around = _inner_functions(definition)
+        if is_called:  # one function more, which takes the orchestrator
+            around = [inner for function in around for inner in _inner_functions(function)]
+        for function in around:
+            self._function(function, f"{definition.name}.{function.name}")
 
     def _follow(self, node: ast.AST) -> None:
         if isinstance(node, ast.Attribute):
@@ -118,6 +136,10 @@ class Reach:
             for item in node.body:
                 if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef)) and item.name in self._attributes:
                     self._function(item, f"{node.name}.{item.name}")
+
+
+def _inner_functions(node: FunctionNode) -> list[FunctionNode]:
+    return [item for item in within_scope(node.body) if isinstance(item, (ast.FunctionDef, ast.AsyncFunctionDef))]
 
 
 def code(root: ast.AST) -> Iterator[ast.AST]:

@@ -156,3 +156,53 @@ def test_what_several_orchestrators_run_is_reported_once() -> None:
     )
     (finding,) = check_source(text, "app.py")
     assert finding.orchestrator == "main0"
+
+
+WRAPPED = """
+import functools, time
+import durable_core as df
+bp = df.Blueprint()
+
+def logged(function):
+    loaded = time.time()
+    @functools.wraps(function)
+    def around(context):
+        print(time.time())
+        return function(context)
+    return around
+
+def named(name):
+    loaded = time.time()
+    def decorate(function):
+        also_loaded = time.time()
+        def around(context):
+            time.sleep(1)
+            return function(context)
+        return around
+    return decorate
+
+@bp.orchestration_trigger("context")
+@logged
+def plain(context):
+    yield context.call_activity("a")
+
+@bp.orchestration_trigger("context")
+@named("x")
+def called(context):
+    yield context.call_activity("a")
+"""
+
+
+def test_what_decorators_put_around_an_orchestrator_is_looked_at() -> None:
+    """Not what they do when the module is imported."""
+    found = check_source(WRAPPED, "app.py")
+    assert [(item.line, item.rule, item.function) for item in found] == [
+        (10, "clock", "logged.around"),
+        (19, "blocking", "named.around"),
+    ]
+
+
+def test_a_lambda_may_be_an_orchestrator() -> None:
+    registered = "bp.orchestration_trigger('c')(lambda c: time.sleep(c.get_input()))"
+    (found,) = check_source(f"import time\nimport durable_core as df\nbp = df.Blueprint()\n{registered}\n", "app.py")
+    assert (found.line, found.rule, found.function) == (4, "blocking", "<lambda>")

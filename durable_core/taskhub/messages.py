@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from durable_core.core.history import TaskScheduled
 from durable_core.core.messages import MessageData, Sender, TaskMessage
-from durable_core.errors import UnavailableError
+from durable_core.errors import StorageError, UnavailableError
 from durable_core.storage.base import QueueMessage, QueueStore, Receipt
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitioning import partition_of
 from durable_core.taskhub.payloads import PayloadStore, message_blob
 from durable_core.taskhub.wire import blob_reference, decode, encode
+
+logger = logging.getLogger("durable_core.taskhub")
 
 _TRIES = 4
 """Of one put, beyond what the storage provider retries by itself."""
@@ -33,8 +36,10 @@ class Sent:
     """Ticks on the service's clock."""
     delay: int
     """Seconds of invisibility that it was written with."""
+    blob: str | None
+    """Name of the blob that carries the message, if it was too large for the queue."""
     input_url: str | None
-    """URL of the blob that carries the message, if it was too large for the queue (task-hub 5.3)."""
+    """URL of that blob (task-hub 5.3)."""
 
 
 class MessageStore:
@@ -75,23 +80,44 @@ class MessageStore:
         delay: int = 0,
         explicit_delay: bool = False,
     ) -> Sent:
-        """Encode and put one message, invisible for ``delay`` seconds."""
-        data = MessageData(
-            activity_id=guid(self._random),
-            task_message=message,
-            sequence_number=next(self._numbers),
-            sender=sender,
-            episode=episode,
-        )
-        text = encode(data)
-        blob = message_blob(data, text)
-        if blob is not None:
-            await self._payloads.put(blob, text)
-            text = encode(blob_reference(blob))
-        queue = self.queue_of(message)
-        receipt = await self._put(queue, text, delay, explicit_delay)
-        url = self._payloads.url(blob) if blob is not None else None
-        return Sent(queue, receipt, data, self._now(), delay, url)
+        """Encode and put one message, invisible for ``delay`` seconds.
+
+        If it is not known whether it arrived, it is put again: whoever receives a second copy tells it apart. Each copy
+        has a blob of its own, which goes when the copy is deleted.
+        """
+        queue, number = self.queue_of(message), next(self._numbers)
+        for attempt in itertools.count(1):
+            data = MessageData(
+                activity_id=guid(self._random),
+                task_message=message,
+                sequence_number=number,
+                sender=sender,
+                episode=episode,
+            )
+            text = encode(data)
+            blob = message_blob(data, text)
+            if blob is not None:
+                await self._payloads.put(blob, text)
+                text = encode(blob_reference(blob))
+            try:
+                receipt = await self._queues.put(queue, text, delay=delay, explicit_delay=explicit_delay)
+            except UnavailableError:
+                if attempt >= _TRIES:
+                    raise
+                await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
+            else:
+                url = self._payloads.url(blob) if blob is not None else None
+                return Sent(queue, receipt, data, self._now(), delay, blob, url)
+        raise AssertionError("the loop returns or raises")
+
+    async def forget_blob(self, name: str) -> None:
+        """Delete the blob of a message that has been deleted, but for starts: the Instances row refers to those."""
+        if self._payloads.is_message_document(name):
+            return
+        try:
+            await self._payloads.delete(name)
+        except StorageError as error:
+            logger.warning("Blob '%s' of a message that is done stays until its instance is purged: %s", name, error)
 
     async def delete_blob(self, data: MessageData) -> None:
         """Delete the blob of a message that nobody will read any more, if it has one."""
@@ -105,31 +131,19 @@ class MessageStore:
         blob = message_blob(data, text)
         return text if blob is None else encode(blob_reference(blob))
 
-    async def _put(self, queue: str, text: str, delay: int, explicit_delay: bool) -> Receipt:
-        """Put a text, again if it is not known whether it arrived: whoever receives a second copy tells it apart."""
-        for attempt in itertools.count(1):
-            try:
-                return await self._queues.put(queue, text, delay=delay, explicit_delay=explicit_delay)
-            except UnavailableError:
-                if attempt >= _TRIES:
-                    raise
-                await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
-        raise AssertionError("the loop returns or raises")
-
-    async def open(self, message: QueueMessage) -> MessageData:
-        """Decode a received message, following a blob reference (task-hub 3.8).
+    async def open(self, message: QueueMessage) -> tuple[MessageData, str | None]:
+        """Decode a received message, following a blob reference (task-hub 3.8); also gives the blob's name.
 
         Raises:
             UndecodableMessageError: neither the text nor its blob is a message.
         """
         return await self.open_text(message.text)
 
-    async def open_text(self, text: str) -> MessageData:
+    async def open_text(self, text: str) -> tuple[MessageData, str | None]:
         """Decode the text of a message; as ``open``."""
         data = decode(text)
-        if data.compressed_blob_name:
-            return decode(await self._payloads.get(data.compressed_blob_name))
-        return data
+        blob = data.compressed_blob_name
+        return (decode(await self._payloads.get(blob)), blob) if blob else (data, None)
 
 
 def guid(random: Random) -> str:

@@ -143,7 +143,7 @@ class PoisonStore:
 
     async def _decoded(self, text: str) -> MessageData | None:
         try:
-            return await self._messages.open_text(text)
+            return (await self._messages.open_text(text))[0]
         except (UndecodableMessageError, StorageError):
             return None
 

@@ -307,11 +307,12 @@ class ActivityWorker:
 
     async def _open(self, queue: str, message: QueueMessage) -> HeldMessage | None:
         try:
-            data = await self._hub.messages.open(message)
+            data, blob = await self._hub.messages.open(message)
         except UndecodableMessageError as error:
             await self._set_aside.put(queue, message, error)
             return None
-        return self._leases.hold(HeldMessage(queue, message.receipt, data, message.dequeue_count, message.inserted))
+        held = HeldMessage(queue, message.receipt, data, message.dequeue_count, message.inserted, blob)
+        return self._leases.hold(held)
 
     # ---- one work item ---------------------------------------------------------------------------------------------
 

@@ -52,7 +52,8 @@ class Written:
     due: int | None
 
     def held(self) -> HeldMessage:
-        return HeldMessage(self.sent.queue, self.sent.receipt, self.sent.data, 1, self.sent.inserted)
+        sent = self.sent
+        return HeldMessage(sent.queue, sent.receipt, sent.data, 1, sent.inserted, sent.blob)
 
 
 class OutgoingMessages:

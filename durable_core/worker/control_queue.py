@@ -6,7 +6,6 @@ import asyncio
 import logging
 from random import Random
 
-from durable_core.core.messages import MessageData
 from durable_core.errors import StorageError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage
 from durable_core.worker.complaints import Complaint
@@ -84,7 +83,7 @@ class ControlQueueListener:
 
     async def _open(self, message: QueueMessage) -> HeldMessage | None:
         try:
-            data: MessageData = await self._sessions.hub.messages.open(message)
+            data, blob = await self._sessions.hub.messages.open(message)
             if data.task_message is None:
                 raise UndecodableMessageError("the message has neither a TaskMessage nor a CompressedBlobName")
         except UndecodableMessageError as error:
@@ -98,4 +97,4 @@ class ControlQueueListener:
                 error,
             )
             return None
-        return HeldMessage(self._queue, message.receipt, data, message.dequeue_count, message.inserted)
+        return HeldMessage(self._queue, message.receipt, data, message.dequeue_count, message.inserted, blob)

@@ -12,7 +12,7 @@ import heapq
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 
 from durable_core.core.messages import MessageData
@@ -25,11 +25,24 @@ _LONGEST_ABANDON = 600
 
 
 class HeldMessage:
-    """One message that this worker has received, or written for itself."""
+    """One message that this worker has received, or written for itself.
 
-    __slots__ = ("_renewal", "_taken", "data", "dequeue_count", "inserted", "queue", "receipt")
+    Args:
+        blob: name of the blob that carries it, if it was too large for its queue.
+    """
 
-    def __init__(self, queue: str, receipt: Receipt, data: MessageData, dequeue_count: int, inserted: int) -> None:
+    __slots__ = ("_renewal", "_taken", "blob", "data", "dequeue_count", "inserted", "queue", "receipt")
+
+    def __init__(
+        self,
+        queue: str,
+        receipt: Receipt,
+        data: MessageData,
+        dequeue_count: int,
+        inserted: int,
+        blob: str | None = None,
+    ) -> None:
+        self.blob = blob
         self.queue = queue
         self.receipt = receipt
         self.data = data
@@ -52,7 +65,12 @@ class MessageLeases:
         lease: seconds of invisibility per renewal.
         renewal: seconds between renewals.
         monotonic: a clock shared by both threads.
+
+    Attributes:
+        forget_blob: called with the blob of a message that has been deleted.
     """
+
+    forget_blob: Callable[[str], Awaitable[None]] | None = None
 
     def __init__(self, queues: QueueStore, *, lease: int, renewal: float, monotonic: Callable[[], float]) -> None:
         self._queues = queues
@@ -70,8 +88,12 @@ class MessageLeases:
             heapq.heappush(self._due, (due, next(self._numbers), held))
         return held
 
-    async def delete(self, held: HeldMessage) -> None:
-        """Delete a message that has been dealt with; one that is already gone is fine."""
+    async def delete(self, held: HeldMessage, *, keeps_blob: bool = False) -> None:
+        """Delete a message that has been dealt with, and then its blob; one that is already gone is fine.
+
+        Args:
+            keeps_blob: something else refers to the blob now.
+        """
         receipt = await self._take(held)
         if receipt is None:
             return
@@ -80,6 +102,9 @@ class MessageLeases:
         except (NotFoundError, PreconditionFailedError):
             # Its lease ran out and somebody else has it: they will find that its event is in the history.
             logger.debug("Message %s of queue %s was no longer ours to delete.", receipt.message_id, held.queue)
+            return
+        if held.blob is not None and self.forget_blob is not None and not keeps_blob:
+            await self.forget_blob(held.blob)
 
     async def give_back(self, held: HeldMessage, delay: int = 0) -> None:
         """Make a message visible again after ``delay`` seconds; one that is already gone is fine."""

@@ -89,7 +89,7 @@ class SetAside:
         text = self._hub.messages.text_of(held.data)
         message_id, count = held.receipt.message_id, held.dequeue_count
         await self._keep(held.queue, message_id, text, count, held.inserted, reason)
-        await self._leases.delete(held)
+        await self._leases.delete(held, keeps_blob=True)
 
     def _complain(self, queue: str, message_id: str, count: int, reason: str) -> None:
         logger.warning("Message %s of queue %s, try %d of %d. %s", message_id, queue, count, self._tries, reason)

@@ -91,6 +91,7 @@ class TaskHubWorker:
         self._settings = settings
         self._ownership = ownership
         self._leases = leases
+        leases.forget_blob = hub.messages.forget_blob
         self._random = random
         self._set_aside = SetAside(hub, leases, settings.poison_tries)
         self.sessions = Sessions(hub, functions, leases, user_code, settings, ownership.others_alive, self._set_aside)
@@ -282,7 +283,7 @@ class TaskHubWorker:
         """Handle a message that a client of this process wrote invisible."""
         message = sent.data.task_message
         assert message is not None
-        held = self._leases.hold(HeldMessage(sent.queue, sent.receipt, sent.data, 1, sent.inserted))
+        held = self._leases.hold(HeldMessage(sent.queue, sent.receipt, sent.data, 1, sent.inserted, sent.blob))
         self.sessions.deliver(Delivery(message, held, is_new_instance=is_new_instance))
 
     def watch(self, instance_id: str) -> asyncio.Future[ExecutionCompleted]:

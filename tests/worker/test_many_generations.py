@@ -27,6 +27,36 @@ def works(run: OrchestrationRun) -> Steps:
     return done
 
 
+LARGE = "x" * 50_000
+
+
+def carries(run: OrchestrationRun) -> Steps:
+    """As ``works``, with an input and a result of each activity that are too large for queues."""
+    done, last, load = decode(run.input)
+    if done < last:
+        yield call(run, "work", [done, load])
+        run.continue_as_new(encode([done + 1, last, load]))
+    return done
+
+
+def test_blobs_of_messages_go_with_their_messages() -> None:
+    """Only that of the start stays, to which the Instances row refers, and the input of the last generation."""
+
+    async def main() -> None:
+        world = World(functions({"carries": carries}, {"work": lambda value: value}))
+        one = await world.start()
+        for last in (3, 30):
+            await finish(one, "carries", [0, last, LARGE], instance_id=f"c{last}")
+            await world.settle()
+            names = [name for name in world.storage.blob_names(world.names.large_messages) if f"c{last}/" in name]
+            assert sorted(name.partition("/")[2].partition("-")[0] for name in names) == ["history", "message"]
+            assert [
+                name for name in names if "/message-" in name and not name.endswith("-ExecutionStarted.json.gz")
+            ] == []
+
+    run(main(), limit=24 * 3600)
+
+
 def test_ten_thousand_generations_leave_no_more_than_one() -> None:
     async def main() -> None:
         world = World(functions({"spins": spins, "works": works}, {"work": lambda value: value}))

@@ -15,6 +15,7 @@ from durable_core.core.retry import RetryPolicy
 from durable_core.core.tasks import WhenAllTask
 from durable_core.core.ticks import PER_SECOND, UNIX_EPOCH
 from durable_core.errors import InstanceExistsError, InstanceNotFoundError, InvalidOperationError
+from durable_core.storage.memory import StorageCall
 from durable_core.taskhub.instance_query import InstanceFilter
 from durable_core.testing.virtual_time import run
 from tests.worker.sample import ACTIVITIES, ORCHESTRATORS
@@ -279,6 +280,33 @@ def test_a_purge_by_filter_takes_finished_instances_only_and_goes_on_when_time_i
         with pytest.raises(InvalidOperationError, match="terminate it first"):
             await client.purge("p-waits")
         assert await status_of(one, "p-waits") is OrchestrationStatus.Running
+
+    run(main(), limit=3600)
+
+
+class SlowDeletions:
+    """Storage that needs a minute for each transaction of one client."""
+
+    async def before(self, call: StorageCall) -> None:
+        if call.client == "purger" and call.kind == "table.transaction":
+            await asyncio.sleep(60)
+
+    async def after(self, call: StorageCall) -> None: ...
+
+
+def test_one_call_purges_for_100_seconds_tells_how_many_and_the_next_goes_on() -> None:
+    async def main() -> None:
+        world = world_of(Ill())
+        one = await world.start()
+        for number in range(30):
+            await finish(one, "hello5", instance_id=f"p{number:02}")
+        await world.settle()
+        world.storage.faults = SlowDeletions()
+        client = world.client("purger")
+        first = await client.purge_many(InstanceFilter())
+        assert (first.deleted, first.is_complete) == (20, False), "10 at a time, none begun after 100 s"
+        last = await client.purge_many(InstanceFilter())
+        assert (last.deleted, last.is_complete) == (10, True)
 
     run(main(), limit=3600)
 

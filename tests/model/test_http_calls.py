@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -24,7 +26,8 @@ from durable_core.core.history import (
     TimerFired,
 )
 from durable_core.core.replay import OrchestrationRun
-from durable_core.model.http_activity import http_activity
+from durable_core.errors import ConfigurationError
+from durable_core.model.http_activity import HttpCallError, _credential, http_activity
 from durable_core.worker.functions import ActivityCall
 
 NOON = ticks.parse("2026-01-01T12:00:00Z")
@@ -204,3 +207,35 @@ async def test_the_activity_fails_on_time_outs_refused_connections_and_statuses_
         await send({"method": "GET", "uri": "http://127.0.0.1:9/"})
     with pytest.raises(Exception, match="status code 500 received, retry requested"):
         await send({"method": "GET", "uri": str(server.make_url("/echo?status=500")), "retryOptions": {}})
+
+
+async def test_a_token_of_the_apps_identity_goes_with_the_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Any] = []
+
+    class Credential:
+        def __init__(self, **options: str) -> None:
+            asked.append(options)
+
+        def get_token(self, scope: str) -> Any:
+            asked.append(scope)
+            return SimpleNamespace(token="secret")
+
+    async def tell(request: web.Request) -> web.Response:
+        return web.Response(text=request.headers.get("Authorization", "none"))
+
+    monkeypatch.setattr("azure.identity.DefaultAzureCredential", Credential)
+    _credential.cache_clear()
+    app = web.Application()
+    app.router.add_get("/", tell)
+    async with TestServer(app) as told:
+        source = df.ManagedIdentityTokenSource("https://vault.example/").to_json()
+        request = {"method": "GET", "uri": str(told.make_url("/")), "tokenSource": source}
+        assert [(await send(request))["content"] for _ in range(2)] == ["Bearer secret"] * 2
+        assert asked == [{}, "https://vault.example/.default", "https://vault.example/.default"]
+        with pytest.raises(HttpCallError, match="token source 'Other' is not known"):
+            await send({**request, "tokenSource": {"kind": "Other"}})
+        _credential.cache_clear()
+        monkeypatch.setitem(sys.modules, "azure.identity", None)
+        with pytest.raises(ConfigurationError, match=r"pip install durable-core\[identity\]"):
+            await send(request)
+    _credential.cache_clear()

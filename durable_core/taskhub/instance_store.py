@@ -122,22 +122,25 @@ class InstanceStore:
         Raises:
             AlreadyExistsError, PreconditionFailedError, NotFoundError: somebody else was faster.
         """
+        own_blob: str | None = None
         if input_url is None and event.input is not None and _utf16_units(event.input) > OVERFLOW_UNITS:
             # The start message fits its queue, the input does not fit its column: keep it in a blob of its own, under
             # the name that a checkpoint would give it, so that a status query can follow the URL at once.
-            name = history_blob(escape_key(event.instance.instance_id), "", "Input", "Input", self._payloads.random)
-            await self._payloads.put(name, event.input)
-            input_url = self._payloads.url(name)
+            own_blob = history_blob(escape_key(event.instance.instance_id), "", "Input", "Input", self._payloads.random)
+            await self._payloads.put(own_blob, event.input)
+            input_url = self._payloads.url(own_blob)
         row = instance_table.created(event, hub=self._names.hub, now=self._now(), input_url=input_url)
         try:
             if existing is None:
                 await self._tables.insert(self._names.instances, row)
             else:
                 await self._tables.replace(self._names.instances, row, etag=existing.etag)
-        except (AlreadyExistsError, PreconditionFailedError):
+        except (AlreadyExistsError, PreconditionFailedError, NotFoundError):
             # A try whose answer was lost may have written the row: then it is ours, and nobody was faster.
             stands = await self.get(event.instance.instance_id, with_payloads=False)
             if stands is None or stands.execution_id != event.instance.execution_id:
+                if own_blob is not None:
+                    await self._payloads.delete(own_blob)
                 raise
 
     def checkpoint(

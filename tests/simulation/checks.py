@@ -26,9 +26,9 @@ from durable_core.core.state import RuntimeState, settled_id
 from durable_core.taskhub.hub import TaskHub
 from durable_core.taskhub.instance_query import InstanceFilter
 from durable_core.taskhub.instance_table import InstanceStatus
-from durable_core.taskhub.keys import escape_key
 from durable_core.text_client import TextClient
 from tests.simulation import entity_programs
+from tests.simulation.leftovers import check_leftovers
 from tests.simulation.plan import Instance, Plan
 from tests.simulation.programs import Program, children, hangs, output
 from tests.simulation.scene import Scene
@@ -49,20 +49,7 @@ async def check(scene: Scene, plan: Plan) -> None:
         assert row.runtime_status.is_finished or key.startswith("@"), f"{key} never ended: {row}"
         await _check_history(scene, hub, row)
     await _check_accounts(scene, client, plan)
-    assert scene.left_over() == {}, f"messages are left: {_texts(scene)}"
-    owners = {escape_key(key) for key in rows} | set(rows)
-    stray = [name for name in scene.storage.blob_names(scene.names.large_messages) if name.split("/")[0] not in owners]
-    assert not stray, f"blobs of no instance: {stray}"
-    keys = {str(row.values["PartitionKey"]) for row in scene.storage.rows(scene.names.history)}
-    assert keys <= owners, f"histories of no instance: {sorted(keys - owners)}"
-
-
-def _texts(scene: Scene) -> list[str]:
-    return [
-        f"{queue} x{message.dequeue_count}: {message.text[:700]}"
-        for queue in scene.left_over()
-        for message in scene.storage.messages(queue)
-    ][:3]
+    await check_leftovers(scene, hub, rows)
 
 
 def _check_outcome(instance: Instance, row: InstanceStatus | None) -> None:

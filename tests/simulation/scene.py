@@ -69,6 +69,7 @@ class Scene(World):
         """Those that live and are not being stopped."""
         self.is_calm = False
         """Nothing goes wrong any more."""
+        self._calls_failed = 0
         self._odd = Random(f"{plan.seed}/oddities")
         self._pace = Random(f"{plan.seed}/pace")
         self._faults: dict[int | str, dict[int, list[Fault]]] = {}
@@ -181,6 +182,7 @@ class Scene(World):
             elif fault.kind == "slow" and fault.after == after:
                 await asyncio.sleep(fault.value)
             elif fault.kind == "fail" and fault.after == after:
+                self._calls_failed += 1
                 raise UnavailableError("injected", status=503)
             elif after:
                 continue
@@ -193,6 +195,7 @@ class Scene(World):
                 self._stop(process.name)
         for end, what in self._outages.get(process.name, ()):
             if asyncio.get_running_loop().time() < end and _concerns(what, call):
+                self._calls_failed += 1
                 raise UnavailableError("storage is away", status=503)
 
     def wrote_part(self, name: str) -> None:
@@ -212,6 +215,11 @@ class Scene(World):
                 if found is not None and found.target.instance_id == instance_id and isinstance(found.event, _STEERING):
                     return True
         return False
+
+    @property
+    def was_hurt(self) -> bool:
+        """A process died, or storage failed it: what it was about to clean up may be left."""
+        return self._calls_failed > 0 or any(process.is_dead for process in self.processes.values())
 
     def is_odd(self) -> bool:
         """The service does something allowed and unusual this time."""

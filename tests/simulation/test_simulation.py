@@ -19,6 +19,7 @@ import pytest
 from durable_core.storage.memory import StorageCall
 from durable_core.worker.checkpoint import OutgoingMessages, Written
 from durable_core.worker.session import Batch, Session
+from durable_core.worker.sessions import Sessions
 from tests.simulation.plan import Plan, random_plan
 from tests.simulation.seeds import Failure, make_pool, report, run_chunk
 from tests.simulation.shrinking import failure, shrink
@@ -115,6 +116,12 @@ def test_a_hand_over_before_the_commit_is_found(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(OutgoingMessages, "send", _send_in_haste)
     found = next(text for seed in range(60) if (text := failure(random_plan(seed))) is not None)
     assert "began before its parent's history says so" in found
+
+
+def test_a_blob_that_stays_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sessions, "delete_blobs", lambda sessions, names: None)
+    found = next(text for seed in range(90, 190) if (text := failure(random_plan(seed))) is not None)
+    assert "that nothing refers to" in found
 
 
 def test_ctrl_c_ends_a_long_run_at_once_and_with_its_summary() -> None:

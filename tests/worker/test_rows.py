@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from durable_core.core.history import EventRaised, OrchestrationInstance, OrchestrationStatus
 from durable_core.core.messages import CLIENT, TaskMessage
 from durable_core.core.ticks import PER_SECOND
-from durable_core.errors import UnavailableError
+from durable_core.errors import InstanceExistsError, NotFoundError, UnavailableError
+from durable_core.storage.base import ANY
 from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
 from tests.worker.sample import FUNCTIONS
-from tests.worker.world import Process, World
+from tests.worker.world import Process, World, finish
 
 
 async def status_of(process: Process) -> OrchestrationStatus:
@@ -162,5 +164,38 @@ def test_a_row_that_nobody_has_written_is_written_whole() -> None:
         status = await one.client.get_status("a")
         assert status is not None
         assert (status.name, status.runtime_status) == ("approval", OrchestrationStatus.Running)
+
+    run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("size", [40_000, 100_000])
+def test_a_start_whose_instance_is_purged_meanwhile_leaves_no_blob_behind(size: int) -> None:
+    """Its input is too large for a column, or for the queue as well (task-hub 3.8, 5.3)."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        await finish(one, "hello5", instance_id="again")
+        await one.worker.stop()
+        client, other = world.client("client"), world.client("other")
+        original = client._hub.instances.create
+
+        async def late(*arguments: Any) -> None:
+            await other._hub.instances.delete("again", ANY)  # the last step of a purge, which has seen no blob yet
+            client._hub.instances.create = original  # type: ignore[method-assign]
+            with pytest.raises(NotFoundError):
+                await original(*arguments)
+            await other.start_new("waiter", instance_id="again")
+            raise NotFoundError("the row is gone")
+
+        client._hub.instances.create = late  # type: ignore[method-assign, assignment]
+        with pytest.raises(InstanceExistsError):
+            await client.start_new("hello5", input=json.dumps("x" * size), instance_id="again")
+        assert world.storage.blob_names(world.names.large_messages) == []
+        await world.start("two")
+        await asyncio.sleep(60)
+        status = await client.get_status("again")
+        assert status is not None and status.name == "waiter"
+        assert world.left_over() == {}
 
     run(main(), limit=3600)

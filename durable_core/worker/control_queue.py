@@ -52,7 +52,7 @@ class ControlQueueListener:
         complaint = Complaint(f"Queue {self._queue} could not be polled")
         while not self._stopping:
             if sessions.backlog >= settings.control_queue_buffer:
-                await asyncio.sleep(SHORTEST)  # the backlog shrinks as fast as episodes run, so look often
+                await sessions.batch_taken(SHORTEST)
                 continue
             try:
                 messages = await sessions.hub.account.queues.get(

@@ -91,6 +91,7 @@ class Sessions:
         self.backlog = 0
         """Deliveries that no episode has taken yet."""
         self._pace = Pace(lambda: asyncio.get_running_loop().time())
+        self._batch_taken = asyncio.Event()
 
     # ---- ownership -------------------------------------------------------------------------------------------------
 
@@ -192,6 +193,15 @@ class Sessions:
         kind = EntitySession if is_entity(instance_id) else Session
         return kind(self, instance_id, partition)
 
+    async def batch_taken(self, seconds: float) -> None:
+        """Wait until an episode takes deliveries out of the backlog, for so long at most."""
+        self._batch_taken.clear()
+        end = asyncio.get_running_loop().call_later(seconds, self._batch_taken.set)
+        try:
+            await self._batch_taken.wait()
+        finally:
+            end.cancel()
+
     def deliver_at(self, delivery: Delivery, due: int | None) -> None:
         """Deliver at ``due`` ticks, now if None."""
         if due is None:
@@ -218,6 +228,7 @@ class Sessions:
                     batch, session.inbox = next_batch(session.inbox)
                     self.backlog -= len(batch)
                     self._pace.took(len(batch), left=self.backlog)
+                    self._batch_taken.set()
                     session.taken = batch
                     await session.process(batch)
                     session.taken = []

@@ -11,7 +11,7 @@ from random import Random
 
 from durable_core.core.history import TaskScheduled
 from durable_core.core.messages import MessageData, Sender, TaskMessage
-from durable_core.errors import StorageError, UnavailableError
+from durable_core.errors import StorageError, UnavailableError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage, QueueStore, Receipt
 from durable_core.taskhub.names import HubNames
 from durable_core.taskhub.partitioning import partition_of
@@ -130,6 +130,14 @@ class MessageStore:
         text = encode(data)
         blob = message_blob(data, text)
         return text if blob is None else encode(blob_reference(blob))
+
+    def open_at_once(self, message: QueueMessage) -> MessageData | None:
+        """Decode a received message; None if there is more to it: it is in a blob, or cannot be read."""
+        try:
+            data = decode(message.text)
+        except UndecodableMessageError:
+            return None
+        return None if data.task_message is None else data
 
     async def open(self, message: QueueMessage) -> tuple[MessageData, str | None]:
         """Decode a received message, following a blob reference (task-hub 3.8); also gives the blob's name.

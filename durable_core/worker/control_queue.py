@@ -72,8 +72,17 @@ class ControlQueueListener:
 
     async def _deliver(self, messages: list[QueueMessage] | tuple[QueueMessage, ...] | object) -> None:
         assert isinstance(messages, (list, tuple))
-        opened = await asyncio.gather(*(self._open(message) for message in messages))
-        ready = [held for held in opened if held is not None]
+        ready: list[HeldMessage] = []
+        others: list[QueueMessage] = []  # nearly never; a task for each message would cost as much as reading it
+        for message in messages:
+            data = self._sessions.hub.messages.open_at_once(message)
+            if data is None:
+                others.append(message)
+            else:
+                ready.append(HeldMessage(self._queue, message.receipt, data, message.dequeue_count, message.inserted))
+        if others:
+            opened = await asyncio.gather(*(self._open(message) for message in others))
+            ready.extend(held for held in opened if held is not None)
         ready.sort(key=lambda held: (held.inserted, held.data.sequence_number))
         for held in ready:
             message = held.data.task_message

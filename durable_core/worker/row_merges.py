@@ -15,6 +15,7 @@ from durable_core.errors import DurableError, NotFoundError, StorageError, Unava
 from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.instance_table import merge_columns
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
+from durable_core.worker.side_by_side import side_by_side
 
 logger = logging.getLogger("durable_core.worker")
 
@@ -140,10 +141,7 @@ class RowMerges:
                 return
         if self._is_outrun(instance_id, pending.since) or _age(pending.since) > _LATE:
             await self._write_again(instance_id, str(pending.entity["ExecutionId"]))
-        if len(pending.covered) == 1:
-            await self._delete(pending.covered[0])
-        else:
-            await asyncio.gather(*(self._delete(held) for held in pending.covered))
+        await side_by_side(self._delete, pending.covered)
         for call in pending.after:
             call()
 

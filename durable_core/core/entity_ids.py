@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import total_ordering
 
-_FORBIDDEN = "/\\#?"
+_FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LONGEST = 256
 
 
@@ -41,11 +42,11 @@ class EntityId:
         text = f"@{name}@{key}"
         if len(text) > _LONGEST:
             raise ValueError(f"name and key of an entity may have {_LONGEST - 2} characters, here are {len(text) - 2}")
-        for char in name + key:
-            if char in _FORBIDDEN or ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F or 0xD800 <= ord(char) <= 0xDFFF:
-                raise ValueError(
-                    f"the entity id '{text!a}' contains {char!r}; /, \\, #, ? and control characters are not allowed"
-                )
+        wrong = _FORBIDDEN.search(text)
+        if wrong is not None:
+            raise ValueError(
+                f"the entity id '{text!a}' contains {wrong[0]!r}; /, \\, #, ? and control characters are not allowed"
+            )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "key", key)
 

@@ -19,7 +19,8 @@ class Unzoned(int):
 
 
 NEVER = Unzoned(0)
-""".NET's ``DateTime.MinValue``: written ``0001-01-01T00:00:00``."""
+""".NET's ``DateTime.MinValue``."""
+_NEVER_TEXT = "0001-01-01T00:00:00"
 
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
@@ -27,10 +28,11 @@ _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 def dumps(document: Mapping[str, Any]) -> str:
     """Minified JSON in the order of the members, non-ASCII characters as they are."""
     text = _encoder.encode(document)
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half a surrogate pair: no storage service takes that, so it is escaped
-        return json.dumps(document, separators=(",", ":"))
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:  # half a surrogate pair: no storage service takes that, so it is escaped
+            return json.dumps(document, separators=(",", ":"))
     return text
 
 
@@ -51,8 +53,10 @@ def loads(text: str | None, what: str) -> dict[str, Any]:
 
 def time_text(value: int) -> str:
     """A date as .NET's serialiser writes it into entity payloads."""
+    if value == 0:
+        return _NEVER_TEXT
     text = ticks.format_message(value)
-    return text[:-1] if value == 0 or isinstance(value, Unzoned) else text
+    return text[:-1] if isinstance(value, Unzoned) else text
 
 
 def read_time(value: Any) -> int:
@@ -61,7 +65,7 @@ def read_time(value: Any) -> int:
     Raises:
         ValueError: it is no date.
     """
-    if value is None:
+    if value is None or value == _NEVER_TEXT:
         return NEVER
     if not isinstance(value, str):
         raise ValueError(f"{value!r} is no date")

@@ -13,6 +13,7 @@ from typing import Any
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId, is_entity
 from durable_core.core.entity_json import NEVER, dumps, loads, read_time, text_member, time_text
+from durable_core.core.history import record
 
 OPERATION = "op"
 """Name of the event that brings a request."""
@@ -42,7 +43,7 @@ def scheduled_time(event_name: str) -> int | None:
         return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class RequestMessage:
     """An operation, or with a ``lockset`` a request to lock all of these entities.
 

@@ -125,13 +125,13 @@ E = TypeVar("E")
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
-def _event(kind: type[E]) -> type[E]:
+def record(kind: type[E]) -> type[E]:
     """A dataclass that the type checker holds to be frozen. At run time it is not: a frozen one sets every field
-    through a call, and every row of every history that is read pays for that."""
+    through a call, and every row and message that is read pays for that."""
     return dataclass(slots=True, kw_only=True, unsafe_hash=True)(kind)
 
 
-@_event
+@record
 class HistoryEvent:
     """What all events have. ``event_id`` numbers decisions from 0 and is ``NO_ID`` otherwise."""
 
@@ -140,7 +140,7 @@ class HistoryEvent:
     is_played: bool = False
 
 
-@_event
+@record
 class ExecutionStarted(HistoryEvent):
     instance: OrchestrationInstance
     name: str
@@ -155,35 +155,35 @@ class ExecutionStarted(HistoryEvent):
     generate_new_trace: bool = False
 
 
-@_event
+@record
 class ExecutionCompleted(HistoryEvent):
     status: OrchestrationStatus
     result: str | None = None
     failure_details: FailureDetails | None = None
 
 
-@_event
+@record
 class ContinueAsNew(ExecutionCompleted):
     """Only in data of old versions; read, never written (orchestration-semantics 1.7)."""
 
 
-@_event
+@record
 class ExecutionTerminated(HistoryEvent):
     input: str | None = None
     """The reason, as raw text."""
 
 
-@_event
+@record
 class ExecutionSuspended(HistoryEvent):
     reason: str | None = None
 
 
-@_event
+@record
 class ExecutionResumed(HistoryEvent):
     reason: str | None = None
 
 
-@_event
+@record
 class ExecutionRewound(HistoryEvent):
     reason: str | None = None
     parent_execution_id: str | None = None
@@ -191,7 +191,7 @@ class ExecutionRewound(HistoryEvent):
     parent_trace_context: TraceContext | None = None
 
 
-@_event
+@record
 class TaskScheduled(HistoryEvent):
     name: str | None
     version: str | None = ""
@@ -200,13 +200,13 @@ class TaskScheduled(HistoryEvent):
     tags: Mapping[str, str] | None = None
 
 
-@_event
+@record
 class TaskCompleted(HistoryEvent):
     task_scheduled_id: int
     result: str | None = None
 
 
-@_event
+@record
 class TaskFailed(HistoryEvent):
     task_scheduled_id: int
     reason: str | None = None
@@ -214,7 +214,7 @@ class TaskFailed(HistoryEvent):
     failure_details: FailureDetails | None = None
 
 
-@_event
+@record
 class SubOrchestrationInstanceCreated(HistoryEvent):
     name: str | None
     instance_id: str | None
@@ -224,13 +224,13 @@ class SubOrchestrationInstanceCreated(HistoryEvent):
     tags: Mapping[str, str] | None = None
 
 
-@_event
+@record
 class SubOrchestrationInstanceCompleted(HistoryEvent):
     task_scheduled_id: int
     result: str | None = None
 
 
-@_event
+@record
 class SubOrchestrationInstanceFailed(HistoryEvent):
     task_scheduled_id: int
     reason: str | None = None
@@ -238,49 +238,49 @@ class SubOrchestrationInstanceFailed(HistoryEvent):
     failure_details: FailureDetails | None = None
 
 
-@_event
+@record
 class TimerCreated(HistoryEvent):
     fire_at: int
 
 
-@_event
+@record
 class TimerFired(HistoryEvent):
     timer_id: int
     fire_at: int
 
 
-@_event
+@record
 class OrchestratorStarted(HistoryEvent):
     pass
 
 
-@_event
+@record
 class OrchestratorCompleted(HistoryEvent):
     pass
 
 
-@_event
+@record
 class EventSent(HistoryEvent):
     instance_id: str | None
     name: str | None
     input: str | None = None
 
 
-@_event
+@record
 class EventRaised(HistoryEvent):
     name: str
     input: str | None = None
     parent_trace_context: TraceContext | None = None
 
 
-@_event
+@record
 class GenericEvent(HistoryEvent):
     """A marker that replay ignores; a rewound row also keeps the columns of the event it was."""
 
     data: str | None = None
 
 
-@_event
+@record
 class HistoryState(HistoryEvent):
     """Legacy; read, never written."""
 

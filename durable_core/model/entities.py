@@ -16,6 +16,8 @@ from durable_core.model.failures import exception_message, user_traceback
 from durable_core.model.naming import Substitute, durable_name, itself
 from durable_core.model.triggers import EntityTrigger
 
+_VALUES = (str, int, float, bool, list, dict)
+
 
 def build_entity(builder: FunctionBuilder, substitute: Substitute = itself) -> Entity:
     """The entity behind a decorated function or class.
@@ -91,6 +93,8 @@ def _plain(name: str, returned: Any) -> Any:
     Raises:
         TypeError: it is something that would still have to run.
     """
+    if returned is None or type(returned) in _VALUES:
+        return returned
     if inspect.iscoroutine(returned):
         returned.close()
         raise TypeError(

@@ -18,6 +18,7 @@ from durable_core.errors import SerializationError
 
 _CLASS, _MODULE, _DATA = "__class__", "__module__", "__data__"
 _SHOWN = 80
+_LARGE = 1 << 63
 _PLAIN = (str, int, float, bool, type(None))
 
 
@@ -51,6 +52,8 @@ def encode(value: Any, what: str) -> str:
     Raises:
         SerializationError: it cannot be written; the text names ``what`` and the path inside the value.
     """
+    if type(value) is int and -_LARGE < value < _LARGE:
+        return str(value)  # the state and result of most entities
     try:
         text = _encoder.encode(_top(value))
         return text if text.isascii() or _is_unicode(text) else _escaping.encode(value)

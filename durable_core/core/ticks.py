@@ -62,7 +62,7 @@ def parse(text: str) -> int:
     if len(text) == _CANONICAL and text[10] == "T" and text[19] == "." and text[27] == "Z":
         fraction = text[20:27]
         if fraction.isascii() and fraction.isdigit():
-            return from_datetime(datetime.fromisoformat(text[:19] + "+00:00")) + int(fraction)
+            return _second(text[:19]) + int(fraction)
     match = _ISO.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not an ISO 8601 date and time")
@@ -76,6 +76,12 @@ def parse(text: str) -> int:
         offset = (int(digits[:2]) * 60 + int(digits[2:])) * 60 * PER_SECOND
         ticks += -offset if zone[0] == "+" else offset
     return ticks
+
+
+@lru_cache(maxsize=256)
+def _second(text: str) -> int:
+    """Ticks of ``YYYY-MM-DDThh:mm:ss``: what comes together is of few seconds."""
+    return from_datetime(datetime.fromisoformat(text + "+00:00"))
 
 
 @lru_cache(maxsize=4096)

@@ -2,6 +2,8 @@
 PYTHON ?= $(shell for v in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	command -v $$v >/dev/null 2>&1 && $$v -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
 	&& echo $$v && break; done)
+# Where this is set, every start would compile the whole package again.
+unexport PYTHONDONTWRITEBYTECODE
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
@@ -38,6 +40,7 @@ $(STAMP): pyproject.toml
 	@echo "Setting up $(VENV) with $(PYTHON) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --disable-pip-version-check --progress-bar on -e '.[dev]'
+	$(BIN)/python -m compileall -q durable_core functions
 	@touch $(STAMP)
 
 clean:

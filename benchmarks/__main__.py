@@ -258,6 +258,22 @@ async def management() -> list[Line]:
     ]
 
 
+async def starting() -> list[Line]:
+    from benchmarks.start_up import StartUp, alone, with_emulator
+
+    def line(what: str, found: StartUp | None, most: float) -> Line:
+        if found is None:
+            return Line(what, "not measured: an emulator runs on the usual ports")
+        told = f"{found.answered:.2f} s, completed {found.completed:.2f} s, processor {found.processor:.2f} s"
+        return Line(what, told, f"<= {most:g} s", found.answered <= most)
+
+    return [
+        Line("calibration loop (JSON and gzip of a fixed document)", f"{machine_unit():.0f}/s"),
+        line("durable start to its first answer, Azurite runs", await with_emulator(), 2),
+        line("durable start to its first answer, Azurite too", await alone(), 3),
+    ]
+
+
 async def many_workers() -> list[Line]:
     alone = await measure(1)
     lines = [
@@ -303,6 +319,7 @@ async def entity_work() -> list[Line]:
 
 
 MEASUREMENTS = {
+    "start": starting,
     "memory": memory_work,
     "replay": replaying,
     "hot": hot_costs,

@@ -22,7 +22,7 @@ from durable_core.storage import hot_queue, hot_table
 from durable_core.storage.aiohttp_session import SharedSession
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import ANY, DateTime, Operation, Receipt, StorageAccount, Verb
-from durable_core.storage.credentials import QueueKeySigner, TableKeySigner
+from durable_core.storage.credentials import SharedKeySigner, TableKeySigner
 from durable_core.storage.service_clock import ServiceClock
 from durable_core.storage.settings import ConnectionSettings
 from durable_core.storage.transport import Request, RetryPolicy, Signed, Transport
@@ -139,7 +139,7 @@ async def _prepare(account: StorageAccount) -> None:
 def _transports(settings: ConnectionSettings, session: SharedSession) -> tuple[Transport, Transport]:
     assert settings.key is not None
     clock, retry, random = ServiceClock(), RetryPolicy(), Random(1)
-    queue, table = QueueKeySigner(settings.account, settings.key), TableKeySigner(settings.account, settings.key)
+    queue, table = SharedKeySigner(settings.account, settings.key), TableKeySigner(settings.account, settings.key)
     return (
         Transport(session, settings.queue_endpoint, "2021-12-02", queue, clock, retry, random),
         Transport(session, settings.table_endpoint, "2019-02-02", table, clock, retry, random),

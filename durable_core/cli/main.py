@@ -47,15 +47,22 @@ def start(
     reload: Annotated[bool, typer.Option(help="Load the app again when a *.py file or host.json changes.")] = True,
 ) -> None:
     """Run an app: HTTP, timer and queue functions, orchestrations, activities and entities."""
-    from durable_core.host.app_host import HostArguments, run_host
+    from durable_core.host.emulator import Emulator
     from durable_core.host.reload import RELOAD, Restart
+    from durable_core.worker.garbage import do_not_collect
 
+    do_not_collect()
     restart = Restart() if reload else None
+    emulator = Emulator()
+    if azurite:
+        emulator.begin_for(script_root.resolve(), os.environ)
+    from durable_core.host.app_host import HostArguments, run_host  # takes a while, in which the emulator starts
+
     if restart is not None and restart.is_reload:
         port = restart.port
     arguments = HostArguments(script_root, port, host, lenient, azurite, auth, allow_host or ())
     try:
-        code = asyncio.run(run_host(arguments, restart))
+        code = asyncio.run(run_host(arguments, restart, emulator))
     except KeyboardInterrupt:
         code = 130
     if restart is not None and code == RELOAD:

@@ -8,19 +8,18 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 from aiohttp import web
 
 from durable_core.errors import ConfigurationError
 from durable_core.host.access import Access, EverybodyAccess, KeyedAccess, LocalAccess, is_loopback
-from durable_core.host.code_check import warn_of_orchestrators
 from durable_core.host.console import configure_logging, list_functions
 from durable_core.host.cors import Cors, read_cors
+from durable_core.host.emulator import Emulator, is_usual_emulator
 from durable_core.host.function_keys import FunctionKeyRings, FunctionKeyStore
 from durable_core.host.indexing import Index, index_functions
 from durable_core.host.invocation import Invoker
@@ -38,8 +37,8 @@ from durable_core.host.settings import read_host_json, route_prefix
 from durable_core.host.timers import timer_functions
 from durable_core.model.hosting import STANDALONE_MARKER
 from durable_core.model.runtime import ClientProvider, LinkSettings, client_provider, set_client_provider
-from durable_core.storage import azurite
 from durable_core.storage.azure import open_account
+from durable_core.storage.azurite import Azurite
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.settings import EMULATOR_PORTS, ConnectionSettings, resolve_connection
 from durable_core.worker.functions import Functions
@@ -49,6 +48,7 @@ logger = logging.getLogger("durable_core.host")
 
 DEFAULT_PORT = 7071
 DEFAULT_ADDRESS = "127.0.0.1"
+_CONNECTS_WITHIN = 5.0
 STOP_GRACE = 10.0
 """Seconds that running invocations get after the first Ctrl+C."""
 
@@ -75,17 +75,18 @@ class HostArguments:
     allowed_hosts: Sequence[str] = ()
 
 
-async def run_host(arguments: HostArguments, restart: Restart | None = None) -> int:
+async def run_host(arguments: HostArguments, restart: Restart | None = None, emulator: Emulator | None = None) -> int:
     """Serve an app until Ctrl+C; returns the exit code, or ``RELOAD`` when its code has changed.
 
     Args:
         restart: None does not look for changes.
+        emulator: has perhaps begun to start.
 
     Raises:
         ConfigurationError: the app or its settings cannot be used. After a reload this is shown instead, and the next
             change awaited.
     """
-    host = AppHost(arguments)
+    host = AppHost(arguments, emulator)
     if restart is None:
         await host.start()
         return await host.serve_until(None)
@@ -108,9 +109,10 @@ async def run_host(arguments: HostArguments, restart: Restart | None = None) -> 
 class AppHost:
     """One app, served."""
 
-    def __init__(self, arguments: HostArguments) -> None:
+    def __init__(self, arguments: HostArguments, emulator: Emulator | None = None) -> None:
         self._arguments = arguments
-        self._azurite: azurite.Azurite | None = None
+        self._emulator = emulator or Emulator()
+        self._azurite: Azurite | None = None
         self._runtime: WorkerRuntime | None = None
         self._runner: web.ServerRunner | None = None
         self._listeners: Listeners | None = None
@@ -118,6 +120,7 @@ class AppHost:
         self._keys: KeyRing[HostKeys] | None = None
         self._key_account: StorageAccount | None = None
         self._first_keys: asyncio.Task[None] | None = None
+        self._afterwards: asyncio.Task[None] | None = None
         self._stopping = asyncio.Event()
         self._is_stopped = False
         self.port = 0
@@ -137,7 +140,8 @@ class AppHost:
         port = self._arguments.port if self._arguments.port is not None else local.port or DEFAULT_PORT
         options = durable_options(host, os.environ)
         connection = resolve_connection(options.connection, os.environ)
-        emulator = self._ensure_emulator(connection)
+        if self._arguments.start_azurite and is_usual_emulator(connection):
+            self._emulator.begin()
         self._prepare_environment(root, port)
         native, durable = app_functions(load_app(root))
         index = index_functions(native, lenient=self._arguments.lenient)
@@ -172,14 +176,22 @@ class AppHost:
         set_client_provider(ClientProvider(self._runtime.client, links, self._runtime.hubs.at))
         self._await_signals()
         self._announce(index, durable, base, prefix)
-        await asyncio.to_thread(warn_of_orchestrators, root)
-        await self._await_emulator(emulator)
+        await self._await_emulator()
         if self._stopping.is_set():
             return
         if self._keys is not None:
             self._first_keys = asyncio.create_task(self._keys.warm_up())
         self._runtime.start()
         self._listeners.start()
+        self._afterwards = asyncio.create_task(self._do_what_can_wait(root, self._runtime))
+
+    @staticmethod
+    async def _do_what_can_wait(root: Path, runtime: WorkerRuntime) -> None:
+        """Once the first requests need not wait for it any more."""
+        await runtime.wait_connected(_CONNECTS_WITHIN)
+        collect_rarely()
+        check = await asyncio.to_thread(import_module, "durable_core.host.code_check")
+        await asyncio.to_thread(check.warn_of_orchestrators, root)
 
     def _access(self, address: str, cors: Cors, options: DurableOptions, connection: ConnectionSettings) -> Access:
         """Open on a loopback address, closed on any other, unless the command line says otherwise."""
@@ -200,26 +212,9 @@ class AppHost:
         provider = client_provider()
         set_client_provider(replace(provider, links=replace(provider.links, code=keys.system)))
 
-    def _ensure_emulator(self, connection: ConnectionSettings) -> asyncio.Future[azurite.Azurite] | None:
-        """Start looking for the emulator while the app is being loaded."""
-        usual = connection.queue_endpoint.endswith(f":{EMULATOR_PORTS[1]}/{connection.account}")
-        if not (connection.is_emulator and usual and self._arguments.start_azurite):
-            return None
-        found: Future[azurite.Azurite] = Future()
-
-        def ensure() -> None:
-            found.set_running_or_notify_cancel()
-            try:
-                found.set_result(azurite.ensure())
-            except Exception as error:  # whatever it is, it is raised where the emulator is waited for
-                found.set_exception(error)
-
-        # Not a thread of the loop's own: the end of the host would wait for an installation.
-        threading.Thread(target=ensure, name="azurite", daemon=True).start()
-        return asyncio.wrap_future(found)
-
-    async def _await_emulator(self, emulator: asyncio.Future[azurite.Azurite] | None) -> None:
+    async def _await_emulator(self) -> None:
         """Wait until the emulator runs, or until the host is told to stop."""
+        emulator = self._emulator.found()
         if emulator is not None and await unless(self._stopping, emulator):
             self._azurite = emulator.result()
             if self._azurite.process is not None:
@@ -262,7 +257,6 @@ class AppHost:
 
     async def serve_until(self, change: asyncio.Task[Path] | None) -> int:
         """Serve until Ctrl+C, SIGTERM or a change, then stop; returns the exit code, or ``RELOAD`` after a change."""
-        collect_rarely()
         signals = asyncio.create_task(self._stopping.wait())
         reason = {signals} if change is None else {signals, change}
         try:
@@ -320,8 +314,9 @@ class AppHost:
         if self._runtime is not None:
             await self._runtime.stop()
         set_client_provider(None)
-        if self._first_keys is not None:
-            self._first_keys.cancel()
+        for task in (self._first_keys, self._afterwards):
+            if task is not None:
+                task.cancel()
         if self._key_account is not None:
             await self._key_account.close()
         if self._runner is not None:

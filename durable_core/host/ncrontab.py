@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from croniter import CroniterBadDateError, croniter
-
 from durable_core.errors import ConfigurationError
 from durable_core.host.values import parse_time_span
 
@@ -57,6 +55,8 @@ class Schedule:
         """The first occurrence strictly after ``moment``, in its time zone; None if there is none."""
         if self.interval is not None:
             return moment + self.interval
+        from croniter import CroniterBadDateError, croniter  # an app without timers never loads it
+
         second, *others = (",".join(str(value) for value in values) for values in self.fields)
         expression = " ".join([*others, second])
         try:

@@ -12,7 +12,7 @@ from durable_core.core.ticks import PER_SECOND
 from durable_core.core.versioning import VersionFailure, Versioning, VersionMatch
 from durable_core.errors import ConfigurationError
 from durable_core.host.option_table import remarks
-from durable_core.host.settings import option, section
+from durable_core.host.settings import connection_name, option, section
 from durable_core.host.values import boolean, choice, integer, seconds, text
 from durable_core.taskhub.hub import PartitionManagement
 from durable_core.taskhub.names import HubNames, default_hub_name
@@ -104,7 +104,7 @@ def durable_options(host: Mapping[str, Any], environ: Mapping[str, str]) -> Dura
     return DurableOptions(
         names,
         worker,
-        str(option(provider, "connectionName") or option(provider, "connectionStringName") or "Storage"),
+        connection_name(host),
         boolean(durable, "useAppLease", True),
         replaceable,
         default_version,

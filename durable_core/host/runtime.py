@@ -132,6 +132,12 @@ class WorkerRuntime:
         assert self._loop is not None
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self._loop))
 
+    async def wait_connected(self, seconds: float) -> None:
+        """Return when the worker is connected, has failed to, or ``seconds`` have passed."""
+        ready = asyncio.wrap_future(self._ready)
+        ready.add_done_callback(lambda done: done.cancelled() or done.exception())  # seen by those who need the worker
+        await asyncio.wait([ready], timeout=seconds)
+
     def _connected(self) -> TextClient:
         assert self._client is not None
         return self._client

@@ -25,7 +25,6 @@ from durable_core.host.cors import Cors
 from durable_core.host.indexing import IndexedFunction
 from durable_core.host.invocation import Invoker, http_response
 from durable_core.host.timers import TimerFunction
-from durable_core.http import management
 from durable_core.http.hubs import Hubs
 from durable_core.http.messages import Request, Response, refusal
 from durable_core.model.runtime import HubClient, LinkSettings
@@ -171,6 +170,8 @@ class HostServer:
             links = replace(self._links, code=await self._access.code())
         except (StorageError, ConfigurationError):
             return refusal(503, "The keys of this host cannot be read at the moment; try again later.")
+        from durable_core.http import management  # loaded by its first request, not by the start of the host
+
         return await management.handle(asked, self._client, links, self._hubs)
 
     async def _admin(self, request: Request, path: str) -> Response:

@@ -86,6 +86,12 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return document
 
 
+def connection_name(document: Mapping[str, Any]) -> str:
+    """Name of the storage connection setting of the task hub."""
+    provider = section(document, "extensions", "durableTask", "storageProvider")
+    return str(option(provider, "connectionName") or option(provider, "connectionStringName") or "Storage")
+
+
 def route_prefix(document: Mapping[str, Any]) -> str:
     """``extensions.http.routePrefix`` without slashes; may be empty."""
     value = option(section(document, "extensions", "http"), "routePrefix")

@@ -9,12 +9,13 @@ from durable_core.storage.azure_sdk import Sdk
 from durable_core.storage.base import CallCounter, StorageAccount
 from durable_core.storage.credentials import (
     NoSigner,
-    QueueKeySigner,
+    SharedKeySigner,
     Signer,
     TableKeySigner,
     TokenSigner,
     identity_credential,
 )
+from durable_core.storage.hot_blob import SMALL, HotBlobs
 from durable_core.storage.hot_queue import HotQueues
 from durable_core.storage.hot_table import HotTables
 from durable_core.storage.plain_session import LaterSession, PlainSession
@@ -25,7 +26,8 @@ from durable_core.storage.service_clock import ServiceClock
 from durable_core.storage.settings import ConnectionSettings, parse_connection_string
 from durable_core.storage.transport import Carrier, RetryPolicy, Transport
 
-_QUEUE_VERSION = "2021-12-02"
+_STORAGE_VERSION = "2021-12-02"
+"""Of queues and blobs."""
 _TABLE_VERSION = "2019-02-02"
 
 
@@ -43,6 +45,25 @@ class AzureTables(HotTables, SdkTables):
     def __init__(self, transport: Transport, sdk: Sdk, calls: CallCounter) -> None:
         HotTables.__init__(self, transport, calls)
         SdkTables.__init__(self, sdk, calls)
+
+
+class AzureBlobs(HotBlobs, SdkBlobs):
+    """Leases and small blobs as plain requests, the others through the SDK."""
+
+    def __init__(self, transport: Transport, sdk: Sdk, calls: CallCounter) -> None:
+        HotBlobs.__init__(self, transport, calls)
+        SdkBlobs.__init__(self, sdk, calls)
+
+    async def put(
+        self, container: str, name: str, data: bytes, *, if_absent: bool = False, lease: str | None = None
+    ) -> str:
+        if len(data) <= SMALL:
+            return await HotBlobs.put(self, container, name, data, if_absent=if_absent, lease=lease)
+        return await SdkBlobs.put(self, container, name, data, if_absent=if_absent, lease=lease)
+
+    async def get(self, container: str, name: str) -> bytes:
+        found = await self.get_small(container, name)
+        return found if found is not None else await super().get(container, name)
 
 
 def open_account(
@@ -74,25 +95,25 @@ def open_account(
     carrier, session = (PlainSession(), LaterSession()) if plain else _aiohttp()
     credential = None if settings.key or settings.sas else identity_credential(settings)
     sdk = Sdk(settings, session, clock, retry, credential)
-    queues, tables, blobs = SdkQueues(sdk, calls), SdkTables(sdk, calls), SdkBlobs(sdk, calls)
-    if hot:
-        jitter = random or Random()
-        queue_signer, table_signer = _signers(settings, credential)
-        queues = AzureQueues(
-            Transport(
-                carrier, settings.queue_endpoint, _QUEUE_VERSION, queue_signer, clock, retry, jitter, settings.sas
-            ),
-            sdk,
-            calls,
-        )
-        tables = AzureTables(
-            Transport(
-                carrier, settings.table_endpoint, _TABLE_VERSION, table_signer, clock, retry, jitter, settings.sas
-            ),
-            sdk,
-            calls,
-        )
-    return StorageAccount(settings.account, queues, tables, blobs, clock, calls, (carrier, session, credential))
+    shared = (carrier, session, credential)
+    if not hot:
+        stores = SdkQueues(sdk, calls), SdkTables(sdk, calls), SdkBlobs(sdk, calls)
+        return StorageAccount(settings.account, *stores, clock, calls, shared)
+    jitter = random or Random()
+    storage_signer, table_signer = _signers(settings, credential)
+
+    def transport(endpoint: str, version: str, signer: Signer) -> Transport:
+        return Transport(carrier, endpoint, version, signer, clock, retry, jitter, settings.sas)
+
+    return StorageAccount(
+        settings.account,
+        AzureQueues(transport(settings.queue_endpoint, _STORAGE_VERSION, storage_signer), sdk, calls),
+        AzureTables(transport(settings.table_endpoint, _TABLE_VERSION, table_signer), sdk, calls),
+        AzureBlobs(transport(settings.blob_endpoint, _STORAGE_VERSION, storage_signer), sdk, calls),
+        clock,
+        calls,
+        shared,
+    )
 
 
 def _aiohttp() -> tuple[Carrier, Any]:
@@ -104,9 +125,9 @@ def _aiohttp() -> tuple[Carrier, Any]:
 
 
 def _signers(settings: ConnectionSettings, credential: Any) -> tuple[Signer, Signer]:
-    """For queues and for tables."""
+    """For queues and blobs, and for tables."""
     if settings.key:
-        return QueueKeySigner(settings.account, settings.key), TableKeySigner(settings.account, settings.key)
+        return SharedKeySigner(settings.account, settings.key), TableKeySigner(settings.account, settings.key)
     if settings.sas:
         return NoSigner(), NoSigner()
     signer = TokenSigner(credential)

@@ -102,9 +102,9 @@ def start(*, ports: Ports | None = None, data: Path | None = None, report: Repor
     if ports is not None:
         return _start(node, script, ports, data)
     try:
-        return _start(node, script, _free_ports(), data)
+        return _start(node, script, free_ports(), data)
     except _PortTakenError:
-        return _start(node, script, _free_ports(), data)  # taken between picking and using it
+        return _start(node, script, free_ports(), data)  # taken between picking and using it
 
 
 def _start(node: Path, script: Path, ports: Ports, data: Path | None) -> Azurite:
@@ -219,7 +219,8 @@ def _answers(service: str, port: int) -> bool:
         connection.close()
 
 
-def _free_ports() -> Ports:
+def free_ports() -> Ports:
+    """Three local ports that nobody listens on now."""
     found = []
     with closing(socket.socket()) as one, closing(socket.socket()) as two, closing(socket.socket()) as three:
         for listener in (one, two, three):

@@ -25,8 +25,8 @@ class Signer(Protocol):
     async def sign(self, headers: dict[str, str], method: str, resource: str, length: str, kind: str) -> None: ...
 
 
-class QueueKeySigner:
-    """SharedKey, as queues want it; ``resource`` is path and sorted query of the canonical form."""
+class SharedKeySigner:
+    """SharedKey, as queues and blobs want it; ``resource`` is path and sorted query of the canonical form."""
 
     def __init__(self, account: str, key: str) -> None:
         self._prefix = f"/{account}"
@@ -36,7 +36,8 @@ class QueueKeySigner:
 
     async def sign(self, headers: dict[str, str], method: str, resource: str, length: str, kind: str) -> None:
         own = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers) if name.startswith("x-ms-"))
-        to_sign = f"{method}\n\n\n{length}\n\n{kind}\n\n\n\n\n\n\n{own}{self._prefix}{resource}"
+        condition = headers.get("If-None-Match", "")
+        to_sign = f"{method}\n\n\n{length}\n\n{kind}\n\n\n\n{condition}\n\n\n{own}{self._prefix}{resource}"
         digest = self._hmac.copy()
         digest.update(to_sign.encode())
         headers["Authorization"] = self._scheme + base64.b64encode(digest.digest()).decode()

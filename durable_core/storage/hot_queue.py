@@ -1,4 +1,7 @@
-"""The hot calls of the queue service as plain requests: put, get, update and delete messages (task-hub 3.1)."""
+"""The hot calls of the queue service as plain requests: put, get, update and delete messages (task-hub 3.1).
+
+Creating a queue is not hot, but every worker that starts does it, and needs no SDK for it.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from html import unescape
 from urllib.parse import quote
 
 from durable_core.core import ticks
-from durable_core.errors import InvalidRequestError
+from durable_core.errors import AlreadyExistsError, InvalidRequestError
 from durable_core.storage.base import CallCounter, QueueMessage, Receipt
 from durable_core.storage.transport import Request, Transport
 
@@ -25,6 +28,15 @@ class HotQueues:
     def __init__(self, transport: Transport, calls: CallCounter) -> None:
         self._transport = transport
         self._calls = calls
+
+    async def create(self, queue: str) -> bool:
+        self._calls.add("queue.create")
+        try:
+            return (await self._transport.send(Request("PUT", f"/{queue}"))).status == 201
+        except AlreadyExistsError as error:
+            if error.code == "QueueBeingDeleted":
+                raise
+            return False  # with metadata, which makes the answer a conflict
 
     async def put(self, queue: str, text: str, *, delay: int = 0, explicit_delay: bool = False) -> Receipt:
         self._calls.add("queue.put")

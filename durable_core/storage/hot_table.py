@@ -1,4 +1,7 @@
-"""The table service's calls on rows as plain requests: transaction, insert, merge, replace, delete and query."""
+"""The table service's calls on rows as plain requests: transaction, insert, merge, replace, delete and query.
+
+Creating a table is here too: every worker that starts does it, and needs no SDK for it.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from durable_core.errors import InvalidRequestError
+from durable_core.errors import AlreadyExistsError, InvalidRequestError
 from durable_core.storage.base import ANY, CallCounter, Entity, Operation, Page, check_transaction
 from durable_core.storage.batch import KIND, decode_batch, encode_batch, entity_path, row_path, status_inside
 from durable_core.storage.row_json import decode_entity, encode_entity
@@ -25,6 +28,19 @@ class HotTables:
     def __init__(self, transport: Transport, calls: CallCounter) -> None:
         self._transport = transport
         self._calls = calls
+
+    async def create(self, table: str) -> bool:
+        self._calls.add("table.create")
+        body = json.dumps({"TableName": table}).encode()
+        try:
+            await self._transport.send(
+                Request("POST", "/Tables", headers=_INSERT_HEADERS, body=body, kind="application/json")
+            )
+        except AlreadyExistsError as error:
+            if error.code == "TableBeingDeleted":
+                raise
+            return False
+        return True
 
     async def insert(self, table: str, entity: Entity) -> str:
         self._calls.add("table.insert")

@@ -75,19 +75,23 @@ class TaskHub:
             UnavailableError: workers that divide the partitions in the other way run now; to be tried again.
         """
         account, names = self.account, self.names
+        await asyncio.gather(
+            self._create_leases(),
+            create_app_lease(account.blobs, names),
+            account.tables.create(names.history),
+            account.tables.create(names.instances),
+            account.queues.create(names.work_items),
+        )
+        # Only when the partitions are known to be as many as this process is configured for.
+        await asyncio.gather(*(account.queues.create(queue) for queue in names.control_queues))
+
+    async def _create_leases(self) -> None:
         if self._management is PartitionManagement.TABLE:
             await self._check_no_blob_leases()
             await self._create_partitions()
         else:
             await self._check_no_table_leases()
-            await create_leases(account.blobs, names, self.now())
-        await asyncio.gather(
-            create_app_lease(account.blobs, names),
-            account.tables.create(names.history),
-            account.tables.create(names.instances),
-            account.queues.create(names.work_items),
-            *(account.queues.create(names.control_queue(index)) for index in range(names.partition_count)),
-        )
+            await create_leases(self.account.blobs, self.names, self.now())
 
     async def _check_no_blob_leases(self) -> None:
         async for found in self.account.blobs.list(self.names.leases, f"{LeaseKind.OWNERSHIP.value}/"):

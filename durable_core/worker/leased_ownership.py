@@ -13,7 +13,6 @@ from durable_core.storage.base import StorageAccount
 from durable_core.taskhub.hub import PartitionManagement
 from durable_core.taskhub.names import HubNames
 from durable_core.worker.app_lease import AppLease
-from durable_core.worker.blob_partitions import BlobPartitionManager
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.partitions import Listener, PartitionManager
 
@@ -99,6 +98,8 @@ class LeasedOwnership:
     def _make_manager(self, listener: Listener) -> Manager:
         account, names, me = self._account, self._names, self._worker_id
         if self._management is PartitionManagement.BLOB:
+            from durable_core.worker.blob_partitions import BlobPartitionManager  # only old hubs need it
+
             return BlobPartitionManager(account, names, me, listener, monotonic=self._monotonic, random=self._random)
         return PartitionManager(account, names, me, listener, monotonic=self._monotonic, is_dead=self._is_dead)
 

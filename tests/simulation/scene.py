@@ -255,7 +255,10 @@ class _OddQueues:
 
     async def put(self, queue: str, text: str, *, delay: int = 0, explicit_delay: bool = False) -> Receipt:
         if self._scene.is_odd():
-            await self._queues.put(queue, text, delay=delay + self._scene.odd.choice([0, 0, 3, 30]))
+            later = delay + self._scene.odd.choice([0, 0, 3, 30])
+            # It is the writers that put a second copy; of a large message it has a blob of its own.
+            if decode(text).compressed_blob_name is None:
+                await self._queues.put(queue, text, delay=later)
         if self._scene.is_odd() and not delay:
             delay = self._scene.odd.choice([1, 2, 10])
         return await self._queues.put(queue, text, delay=delay, explicit_delay=explicit_delay)

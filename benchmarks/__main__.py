@@ -158,9 +158,11 @@ async def memory_work() -> list[Line]:
     unit = machine_unit()
     async with in_memory() as bench:
         await asyncio.gather(*(bench.run("hello3") for _ in range(50)))
-        begin = time.perf_counter()
-        await asyncio.gather(*(bench.run("hello3") for _ in range(1000)))
-        rate = 1000 / (time.perf_counter() - begin)
+        rates = []
+        for _ in range(3):
+            begin = time.perf_counter()
+            await asyncio.gather(*(bench.run("hello3") for _ in range(1000)))
+            rates.append(1000 / (time.perf_counter() - begin))
         fans = []
         for _ in range(3):
             begin = time.perf_counter()
@@ -174,7 +176,7 @@ async def memory_work() -> list[Line]:
                 await bench.run("sequence", str(length))
                 seconds[length] = time.perf_counter() - begin
             ratios.append(seconds[1000] / seconds[100])
-    fan, ratio, cost = min(fans), statistics.median(ratios), replay_cost()
+    rate, fan, ratio, cost = max(rates), min(fans), statistics.median(ratios), replay_cost()
     return [
         Line("calibration loop (JSON and gzip of a fixed document)", f"{unit:.0f}/s"),
         Line("hello3 in memory", f"{rate:.0f}/s = {rate / unit:.3f} per calibration round", ">= 500/s", rate >= 500),
@@ -194,17 +196,16 @@ async def replaying() -> list[Line]:
             await bench.run("sequence", "1000")
             sequence[force_replay] = time.perf_counter() - begin
     per_event = (sequence[True] - sequence[False]) / 500_000
-    fans = {}
-    for width in (1000, 10_000):
-        async with in_memory() as bench:
-            await bench.run("fan_out", "100")
-            rounds = []
-            for _ in range(3):
+    fans: dict[int, list[float]] = {1000: [], 10_000: []}
+    async with in_memory() as bench:
+        await bench.run("fan_out", "1000")
+        for _ in range(5):  # in turns: the machine's own pace changes within seconds
+            for width, rounds in fans.items():
                 begin = time.perf_counter()
                 await bench.run("fan_out", str(width))
                 rounds.append(time.perf_counter() - begin)
-            fans[width] = min(rounds)
-    wider = fans[10_000] / fans[1000]
+    narrow, wide = (statistics.median(rounds) for rounds in fans.values())
+    wider = wide / narrow
     return [
         Line(
             "forced replay per past activity, decoding included",
@@ -214,7 +215,7 @@ async def replaying() -> list[Line]:
         ),
         Line(
             "fan-out of 10,000 against 1,000 in memory",
-            f"{fans[10_000]:.2f} s = {wider:.1f} x",
+            f"{wide:.2f} s = {wider:.1f} x",
             "<= 11 x",
             wider <= 11,
         ),

@@ -17,12 +17,13 @@ from durable_core.errors import StorageError, UnavailableError, UndecodableMessa
 from durable_core.storage.base import QueueMessage
 from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.activity_run import ActivityRunner
-from durable_core.worker.activity_slots import AHEAD, AHEAD_ALONE, ActivitySlots
+from durable_core.worker.activity_slots import AHEAD, AHEAD_ALONE, MOST_AHEAD, ActivitySlots
 from durable_core.worker.attempts import cut_off
 from durable_core.worker.complaints import Complaint
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import Functions
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
+from durable_core.worker.pace import Pace
 from durable_core.worker.polling import PollingInterval
 from durable_core.worker.set_aside import SetAside
 from durable_core.worker.settings import WorkerSettings
@@ -34,6 +35,8 @@ _OWNERS_PAUSE = 5.0
 """Longest pause between polls while other workers may hold work items of instances that live here."""
 _PATIENCE = 1.0
 """Seconds after which a work item that waits for a slot here is left to any worker."""
+_MOST_BY_PACE = 20_000
+"""Work items that are kept beyond the slots at most, however fast this process gets on with them."""
 
 
 class ResultSink(Protocol):
@@ -97,6 +100,7 @@ class ActivityWorker:
         self._surplus = False
         self._polling = PollingInterval(settings.max_polling_interval, random)
         self._waiting: deque[_Waiting] = deque()
+        self._pace = Pace(self._now)
         self._running: dict[asyncio.Task[None], HeldMessage] = {}
         self._background: set[asyncio.Task[None]] = set()
         """Work items on their way in or back."""
@@ -117,7 +121,8 @@ class ActivityWorker:
             return 0
         ahead = AHEAD if others else AHEAD_ALONE
         is_behind = bool(self._waiting) and self._now() - self._waiting[0].since > ahead
-        return self._slots.promise(names, is_behind=is_behind, ahead=ahead)
+        most = max(MOST_AHEAD, self._pace.within(ahead, most=_MOST_BY_PACE))
+        return self._slots.promise(names, is_behind=is_behind, ahead=ahead, most=most)
 
     def release(self, names: Iterable[str]) -> None:
         """These work items will not be handed over after all."""
@@ -170,6 +175,7 @@ class ActivityWorker:
             self._begin_receive()
         while self._waiting and self._has_slot():
             held = self._waiting.popleft().held
+            self._pace.took(1, left=len(self._waiting))
             task = asyncio.create_task(self._run(held))
             self._running[task] = held
             task.add_done_callback(self._ended)

@@ -14,8 +14,8 @@ AHEAD = 0.25
 """Seconds that a work item may have to wait for its slot here rather than be left to any worker."""
 AHEAD_ALONE = 2.5
 """The same while no other worker is seen: nobody else would take it, and its lease need not be renewed as yet."""
-_MOST_AHEAD = 1000
-"""Work items beyond the slots that are kept at most: if this process dies, they appear when their leases end."""
+MOST_AHEAD = 1000
+"""Work items beyond the slots that are kept at any pace: if this process dies, they appear at their leases' end."""
 _WEIGHT = 0.2
 """Of the newest duration in the moving average."""
 
@@ -37,7 +37,7 @@ class ActivitySlots:
         self.receiving = 0
         """Messages that a receive under way may bring."""
 
-    def promise(self, names: Sequence[str], *, is_behind: bool, ahead: float = AHEAD) -> int:
+    def promise(self, names: Sequence[str], *, is_behind: bool, ahead: float = AHEAD, most: int = MOST_AHEAD) -> int:
         """How many work items of these activities, from the first on, this process keeps for itself.
 
         Those whose activity is not known to be short need a slot that is free now.
@@ -45,6 +45,7 @@ class ActivitySlots:
         Args:
             is_behind: a work item waits for longer than it should: no more than the free slots are promised.
             ahead: seconds that one may have to wait for its slot.
+            most: work items beyond the slots.
         """
         free = self._count - self._promised.total() - self._taken.total() - self.receiving
         usable = self._count - self._long(self._promised) - self._long(self._taken)
@@ -54,7 +55,7 @@ class ActivitySlots:
             is_short = self._is_short(name)
             duration = self._durations[name] if is_short else 0.0
             is_soon = is_short and usable > 0 and work + duration <= ahead * usable
-            if free <= 0 and (is_behind or not is_soon or free <= -_MOST_AHEAD):
+            if free <= 0 and (is_behind or not is_soon or free <= -most):
                 break
             granted += 1
             free -= 1

@@ -137,10 +137,14 @@ class OutgoingMessages:
 
         await asyncio.gather(*(one(item) for item in written))
 
-    def renew_in(self, item: Written) -> float | None:
-        """Seconds until a handed-over message needs its first renewal; None for the usual interval."""
+    def renew_in(self, item: Written, elapsed: float) -> float:
+        """Seconds until a handed-over message needs its first renewal.
+
+        Args:
+            elapsed: seconds since the first message of its episode was about to be written: many take a while.
+        """
         if item.due is None:
-            return None
+            return max(0.0, self._settings.message_renewal - elapsed)
         return max(0.0, (item.due - self._hub.now()) / ticks.PER_SECOND) + self._settings.handover_lease / 2
 
 

@@ -454,12 +454,14 @@ class Session:
 
     async def _commit(self, batch: Batch, episode: Episode, before: RuntimeState) -> None:
         manager = self._manager
+        loop = asyncio.get_running_loop()
+        sending = loop.time()
         written = await manager.outgoing.send(
             episode.outgoing, sender=Sender(self.instance_id, before.execution_id), episode=episode.number
         )
         state = self._state = episode.state
         execution_id = state.execution_id
-        since = asyncio.get_running_loop().time()
+        since = loop.time()
         try:
             appended = await manager.hub.history.append(
                 self.instance_id,
@@ -502,7 +504,7 @@ class Session:
                 self.foreign.discard(settled)
             elif isinstance(delivery.event, EventRaised):
                 self.foreign_requests.discard(delivery.event.name)
-        self._hand_over(written)
+        self._hand_over(written, elapsed=loop.time() - sending)
         is_woken = any(isinstance(delivery.event, GenericEvent) for delivery in batch.accepted)
         if is_woken or (batch.dropped and not state.is_rewinding):
             # A duplicate tells of a crash that may have come between an earlier checkpoint and its row; after a rewind
@@ -527,7 +529,7 @@ class Session:
         """What the history keeps of received messages: only entities need it."""
         return None
 
-    def _hand_over(self, written: Sequence[Written]) -> None:
+    def _hand_over(self, written: Sequence[Written], *, elapsed: float) -> None:
         """History is committed: what this process wrote for itself may start now."""
         manager = self._manager
         waited = self.waits_for_others
@@ -545,7 +547,7 @@ class Session:
                     if isinstance(request, RequestMessage) and not request.is_signal:
                         self.foreign_requests.add(request.id)
                 continue
-            held = manager.leases.hold(item.held(), renew_in=manager.outgoing.renew_in(item))
+            held = manager.leases.hold(item.held(), renew_in=manager.outgoing.renew_in(item, elapsed))
             if isinstance(event, TaskScheduled):
                 manager.activities.run_reserved(held)
             else:

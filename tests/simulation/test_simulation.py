@@ -107,7 +107,7 @@ async def _send_in_haste(outgoing: OutgoingMessages, *arguments: Any, **named: A
     written = await _SEND(outgoing, *arguments, **named)
     session = _COMMITTING.get()
     is_own = [item.outgoing.message.target.instance_id == session.instance_id for item in written]
-    session._hand_over([item for item, own in zip(written, is_own, strict=True) if not own])
+    session._hand_over([item for item, own in zip(written, is_own, strict=True) if not own], elapsed=0)
     return [item for item, own in zip(written, is_own, strict=True) if own]
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from durable_core.core.replay import OrchestrationRun
 from durable_core.core.ticks import PER_SECOND
+from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
-from durable_core.worker.activity_slots import AHEAD, AHEAD_ALONE, ActivitySlots
+from durable_core.worker.activity_slots import AHEAD, AHEAD_ALONE, MOST_AHEAD, ActivitySlots
 from tests.worker.sample import fan_out, hello5
 from tests.worker.world import Process, Steps, World, decode, functions
 
@@ -144,6 +145,49 @@ def test_alone_a_worker_keeps_what_waits_for_longer_than_expected() -> None:
     run(main(), limit=3600)
 
 
+def test_alone_a_worker_that_gets_on_fast_keeps_wide_fan_outs_whole() -> None:
+    async def main() -> None:
+        world = World(functions({}, {}))
+        one = await world.start("one", Say(0.0001).on("one"))
+        received = []
+        for width in (100, 1500, 1500):
+            before = one.hub.account.calls.by_kind["queue.get"]
+            end = one.worker.watch(await one.client.start_new("fan_out", input=str(width)))
+            await end
+            received.append(one.hub.account.calls.by_kind["queue.get"] - before)
+        assert received[1] > 100, "how fast it gets on with them is not known yet"
+        assert received[2] <= 2
+
+    run(main(), limit=3600)
+
+
+def test_the_first_renewal_counts_from_the_first_put_of_a_wide_fan_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        world = World(functions({}, {}))
+        say = Say(0.001)
+        one = await world.start("one", say.on("one"), max_polling_interval=0.5)
+        await one.client.start_new("fan_out", input="1", instance_id="a")
+        await asyncio.sleep(60)
+        say.seconds = 20
+        puts = 0
+        before = world.faults.before
+
+        async def slow(call: StorageCall) -> None:
+            nonlocal puts
+            if call.kind == "queue.put" and call.resource == world.names.work_items:
+                puts += 1
+                await asyncio.sleep(12 if puts == 3 else 0)
+            await before(call)
+
+        monkeypatch.setattr(world.faults, "before", slow)
+        end = one.worker.watch("b")
+        await one.client.start_new("fan_out", input="3", instance_id="b")
+        await end
+        assert say.ran == {"one": 4}, "no lease ran out, so nothing ran twice"
+
+    run(main(), limit=3600)
+
+
 def test_a_stop_makes_what_waits_for_a_slot_visible_at_once() -> None:
     async def main() -> None:
         world = World(functions({}, {}))
@@ -254,3 +298,11 @@ def test_more_is_kept_when_nobody_else_would_take_it() -> None:
     assert slots.promise(["a"] * 500, is_behind=False, ahead=AHEAD_ALONE) == 80
     slots.measured("long", AHEAD + 0.01)
     assert slots.promise(["long"], is_behind=False, ahead=AHEAD_ALONE) == 0, "its lease would have to be renewed"
+
+
+def test_how_many_are_kept_beyond_the_slots_is_bounded() -> None:
+    slots = ActivitySlots(4)
+    slots.measured("a", 0.0001)
+    assert slots.promise(["a"] * 5000, is_behind=False, ahead=AHEAD_ALONE) == 4 + MOST_AHEAD
+    slots.withdraw(["a"] * (4 + MOST_AHEAD))
+    assert slots.promise(["a"] * 5000, is_behind=False, ahead=AHEAD_ALONE, most=3000) == 3004

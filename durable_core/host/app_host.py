@@ -311,12 +311,12 @@ class AppHost:
             self._invoker.close()
         if self._listeners is not None:
             await self._listeners.close(0)
-        if self._runtime is not None:
-            await self._runtime.stop()
-        set_client_provider(None)
         for task in (self._first_keys, self._afterwards):
             if task is not None:
                 task.cancel()
+        if self._runtime is not None:
+            await self._runtime.stop()
+        set_client_provider(None)
         if self._key_account is not None:
             await self._key_account.close()
         if self._runner is not None:

@@ -67,6 +67,8 @@ class WorkerRuntime:
         self._app_name = environ.get("WEBSITE_SITE_NAME", "") if options.use_app_lease else None
         self._ends_with_parent = ends_with_parent
         self._grace: float | None = None
+        self._is_told_to_drain = self._is_told_to_stop = False
+        """Also before the thread has a loop that could be told."""
         self.is_orphaned = False
         """The process that started this one is gone, and the worker has ended for that."""
         self._thread: threading.Thread | None = None
@@ -104,6 +106,7 @@ class WorkerRuntime:
             grace: seconds that activities get instead of ``gracefulShutdownTimeout``.
         """
         self._grace = grace if self._grace is None else self._grace
+        self._is_told_to_drain = True
         if self._loop is not None and self._draining is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._draining.set)
 
@@ -166,6 +169,10 @@ class WorkerRuntime:
         self._loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
         self._draining = asyncio.Event()
+        if self._is_told_to_drain:
+            self._draining.set()
+        if self._is_told_to_stop:
+            self._stopping.set()
         account = self._open()
         identity = WorkerIdentity()
         worker, client = self._build(account, identity)
@@ -229,6 +236,7 @@ class WorkerRuntime:
 
     def _stop_from_anywhere(self) -> None:
         self.drain()
+        self._is_told_to_stop = True
         if self._loop is not None and self._stopping is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._stopping.set)
 

@@ -180,7 +180,7 @@ class TextClient:
             try:
                 await self._hub.account.queues.delete(sent.queue, sent.receipt)
                 if isinstance(conflict, NotFoundError):  # the row is gone: no purge will come to the blob
-                    await self._hub.messages.delete_blob(sent.data)
+                    await self._hub.messages.delete_blob(sent.blob)
             except (NotFoundError, PreconditionFailedError):
                 logger.debug("The start of '%s' was already received; its worker will discard it.", event.instance)
             return False

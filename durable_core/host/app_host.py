@@ -49,6 +49,7 @@ logger = logging.getLogger("durable_core.host")
 DEFAULT_PORT = 7071
 DEFAULT_ADDRESS = "127.0.0.1"
 _CONNECTS_WITHIN = 5.0
+"""Seconds after which what can wait is done although storage has not answered."""
 STOP_GRACE = 10.0
 """Seconds that running invocations get after the first Ctrl+C."""
 

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from durable_core.errors import AlreadyExistsError, ConfigurationError, NotFoundError
-from durable_core.host.keys import CONTAINER, DEFAULT_KEY, KeyRing, new_key
+from durable_core.host.keys import CONTAINER, DEFAULT_KEY, KeyRing, keys_by_name, list_keys, new_key
 from durable_core.storage.base import BlobStore
 
 FunctionKeys = Mapping[str, str]
@@ -23,8 +23,7 @@ _HOST = "host"
 
 def encode_function_keys(keys: FunctionKeys) -> bytes:
     """The document that the Functions host writes."""
-    named = [{"name": name, "value": value, "encrypted": False} for name, value in keys.items()]
-    return json.dumps({"keys": named, "source": "runtime"}, indent=2).encode()
+    return json.dumps({"keys": list_keys(keys), "source": "runtime"}, indent=2).encode()
 
 
 def decode_function_keys(data: bytes, where: str) -> FunctionKeys:
@@ -40,7 +39,7 @@ def decode_function_keys(data: bytes, where: str) -> FunctionKeys:
         listed: list[dict[str, Any]] = json.loads(data)["keys"]
         if any(key.get("encrypted") for key in listed):
             raise ConfigurationError(f"The keys in {where} are encrypted by another host; delete that blob.")
-        return {str(key["name"]): str(key["value"]) for key in listed}
+        return keys_by_name(listed)
     except (ValueError, KeyError, TypeError, AttributeError):
         # Nothing of the text may come into a trace: it may hold a piece of a key.
         raise ConfigurationError(f"{where} does not hold the keys of a function; delete it.") from None

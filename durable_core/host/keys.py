@@ -11,7 +11,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -66,16 +66,22 @@ def new_keys() -> HostKeys:
     return HostKeys(new_key(), {DEFAULT_KEY: new_key()}, {SYSTEM_KEY: new_key()})
 
 
+def list_keys(keys: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Keys as the documents of the Functions host list them."""
+    return [{"name": name, "value": value, "encrypted": False} for name, value in keys.items()]
+
+
+def keys_by_name(listed: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Read such a list."""
+    return {str(key["name"]): str(key["value"]) for key in listed}
+
+
 def encode_keys(keys: HostKeys) -> bytes:
     """The document that the Functions host writes."""
-
-    def named(name: str, value: str) -> dict[str, Any]:
-        return {"name": name, "value": value, "encrypted": False}
-
     document = {
-        "masterKey": named("master", keys.master),
-        "functionKeys": [named(name, value) for name, value in keys.functions.items()],
-        "systemKeys": [named(name, value) for name, value in keys.systems.items()],
+        "masterKey": list_keys({"master": keys.master})[0],
+        "functionKeys": list_keys(keys.functions),
+        "systemKeys": list_keys(keys.systems),
         "source": "runtime",
     }
     return json.dumps(document, indent=2).encode()
@@ -97,11 +103,8 @@ def decode_keys(data: bytes, where: str) -> HostKeys:
             raise ConfigurationError(
                 f"The keys in {where} are encrypted by another host; delete that blob, and new keys are made."
             )
-        by_name = {
-            kind: {str(key["name"]): str(key["value"]) for key in document.get(kind, ())}
-            for kind in ("functionKeys", "systemKeys")
-        }
-        return HostKeys(str(document["masterKey"]["value"]), by_name["functionKeys"], by_name["systemKeys"])
+        functions, systems = (keys_by_name(document.get(kind, ())) for kind in ("functionKeys", "systemKeys"))
+        return HostKeys(str(document["masterKey"]["value"]), functions, systems)
     except (ValueError, KeyError, TypeError, AttributeError):
         # Nothing of the text may come into a trace: it may hold a piece of a key.
         raise ConfigurationError(

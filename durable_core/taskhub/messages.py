@@ -119,11 +119,10 @@ class MessageStore:
         except StorageError as error:
             logger.warning("Blob '%s' of a message that is done stays until its instance is purged: %s", name, error)
 
-    async def delete_blob(self, data: MessageData) -> None:
+    async def delete_blob(self, name: str | None) -> None:
         """Delete the blob of a message that nobody will read any more, if it has one."""
-        blob = message_blob(data, encode(data))
-        if blob is not None:
-            await self._payloads.delete(blob)
+        if name is not None:
+            await self._payloads.delete(name)
 
     def text_of(self, data: MessageData) -> str:
         """The text with which an opened message stands in its queue."""

@@ -129,7 +129,7 @@ class OutgoingMessages:
             try:
                 await self._hub.account.queues.delete(item.sent.queue, item.sent.receipt)
                 if isinstance(item.outgoing.message.event, ExecutionStarted):
-                    await self._hub.messages.delete_blob(item.sent.data)  # its instance may never come to be purged
+                    await self._hub.messages.delete_blob(item.sent.blob)  # its instance may never come to be purged
             except (NotFoundError, PreconditionFailedError):
                 logger.debug("A message of a lost episode had already been taken from queue %s.", item.sent.queue)
             except StorageError as error:

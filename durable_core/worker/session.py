@@ -293,7 +293,7 @@ class Session:
                 )
                 if row is None:
                     # No purge will come to them: their blobs first, since a message leads to its blob.
-                    await asyncio.gather(*(self._manager.hub.messages.delete_blob(item.held.data) for item in others))
+                    await asyncio.gather(*(self._manager.hub.messages.delete_blob(item.held.blob) for item in others))
         await self._manager.delete(batch.dropped)
 
     async def _keep_for_start(self, batch: Batch, early: list[Delivery], row: InstanceStatus) -> None:

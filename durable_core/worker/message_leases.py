@@ -56,6 +56,10 @@ class HeldMessage:
         """Deleted, given back or lost: nothing may be done with it any more."""
         return self._taken
 
+    def is_ours(self, until: int) -> bool:
+        """Nobody else can receive it before ``until`` (ticks of the service): its lease lasts as long at least."""
+        return not self._taken and self.receipt.next_visible > until
+
 
 class MessageLeases:
     """Holds messages, renews their leases, deletes them and gives them back.

@@ -45,7 +45,8 @@ from durable_core.taskhub.instance_table import InstanceStatus, Urls
 from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
-from durable_core.worker.start_rules import CLOCKS_DIFFER, is_repeated_start, judge_start
+from durable_core.worker.row_rules import is_meant_for, is_of_later_run, is_start_to_come, is_up_to_date
+from durable_core.worker.start_rules import is_repeated_start, judge_start, make_sure_to_be_first
 from durable_core.worker.user_code import EndlessCodeError
 
 if TYPE_CHECKING:
@@ -309,12 +310,12 @@ class Session:
     async def _repair_row(self, state: RuntimeState, batch: Batch) -> None:
         """The history holds these messages already; a crash may have come between it and the Instances row."""
         row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
-        if row is not None and state.is_finished and _is_start_to_come(row, state):
-            early = [item for item in batch.dropped if _is_meant_for(item, row, state)]
+        if row is not None and state.is_finished and is_start_to_come(row, state):
+            early = [item for item in batch.dropped if is_meant_for(item, row, state)]
             if early:
                 await self._keep_for_start(batch, early, row)
         dropped = batch.dropped
-        if row is None or not (_is_of_later_run(row, state) or _is_up_to_date(row, state)):
+        if row is None or not (is_of_later_run(row, state) or is_up_to_date(row, state)):
             self.forget()
             state = await self._current_state([], [])  # behind the row, so that nothing newer is covered
             if state.started is not None and not await self._write_row(state, row):
@@ -361,7 +362,7 @@ class Session:
             if state.started is None:
                 written = self._etag is not None or await self._remove_row(row, execution_id)
             else:
-                is_newer = row is not None and _is_of_later_run(row, state)
+                is_newer = row is not None and is_of_later_run(row, state)
                 written = is_newer or await self._write_row(state, row)
 
     async def _remove_row(self, row: InstanceStatus | None, execution_id: str) -> bool:
@@ -463,6 +464,8 @@ class Session:
         execution_id = state.execution_id
         since = loop.time()
         try:
+            if self._etag is None:
+                make_sure_to_be_first(batch.accepted, manager.hub.now())
             appended = await manager.hub.history.append(
                 self.instance_id,
                 execution_id or "",
@@ -561,31 +564,6 @@ class Session:
         """Some other worker may complete this task; what an older generation asked for is awaited by nobody."""
         if self._state is not None and asking.execution_id == self._state.execution_id:
             self.foreign.add(task_id)
-
-
-def _is_start_to_come(row: InstanceStatus, state: RuntimeState) -> bool:
-    """A client has started the instance anew, and the history is still that of the run before."""
-    return row.runtime_status is OrchestrationStatus.Pending and row.execution_id != state.execution_id
-
-
-def _is_meant_for(item: Delivery, row: InstanceStatus, state: RuntimeState) -> bool:
-    """A client's message that was sent after the start to come, rather than to the run before."""
-    if isinstance(item.event, ExecutionStarted) or item.message.target.execution_id is not None:
-        return False
-    sent_before = (row.created_time or 0) - CLOCKS_DIFFER
-    return item.event.timestamp >= sent_before and not state.is_duplicate(item.event)
-
-
-def _is_of_later_run(row: InstanceStatus, state: RuntimeState) -> bool:
-    """The row tells of a start to come, or of one that was terminated before it ran, not of a generation that the
-    history has left behind."""
-    is_to_come = row.runtime_status is OrchestrationStatus.Pending
-    is_newer = is_to_come or (row.last_updated_time or 0) >= state.events[-1].timestamp
-    return is_newer and row.execution_id != state.execution_id
-
-
-def _is_up_to_date(row: InstanceStatus, state: RuntimeState) -> bool:
-    return row.runtime_status is state.status and row.last_updated_time == state.events[-1].timestamp
 
 
 def _run(

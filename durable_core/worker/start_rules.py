@@ -1,16 +1,21 @@
 """Which start messages may run: the de-duplication of task-hub 6.3.
 
-It is needed because a client puts the start into the queue before it writes the Instances row.
+It is needed because a client puts the start into the queue before it writes the Instances row. And which first
+checkpoints may be written.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from durable_core.core import ticks
 from durable_core.core.episode import Verdict
 from durable_core.core.history import ExecutionStarted, OrchestrationStatus
 from durable_core.core.ids import descends
 from durable_core.core.state import RuntimeState
+from durable_core.taskhub.history_store import LostRaceError
 from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.worker.delivery import Delivery
 from durable_core.worker.message_leases import HeldMessage
 
 CLOCKS_DIFFER = 5 * ticks.PER_SECOND
@@ -90,3 +95,16 @@ def is_repeated_start(event: ExecutionStarted, held: HeldMessage, state: Runtime
             return False  # no generation follows from a start that was sent after it began
         return descends(state.execution_id or "", event.instance.execution_id or "")
     return event.parent is not None and event.parent == state.started.parent
+
+
+def make_sure_to_be_first(deliveries: Sequence[Delivery], now: int) -> None:
+    """Look at the leases of the messages behind a checkpoint that shall begin a history.
+
+    Where none stands no ETag tells whether another worker has received the same messages, brought the instance to its
+    end, and somebody has purged it.
+
+    Raises:
+        LostRaceError: it may be so.
+    """
+    if not all(delivery.held.is_ours(now + CLOCKS_DIFFER) for delivery in deliveries):
+        raise LostRaceError("this would be the first one, and others may have received its messages meanwhile")

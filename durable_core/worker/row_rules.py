@@ -1,0 +1,34 @@
+"""What an Instances row says beside the history of its instance: which of the two is behind, and of which run."""
+
+from __future__ import annotations
+
+from durable_core.core.history import ExecutionStarted, OrchestrationStatus
+from durable_core.core.state import RuntimeState
+from durable_core.taskhub.instance_table import InstanceStatus
+from durable_core.worker.delivery import Delivery
+from durable_core.worker.start_rules import CLOCKS_DIFFER
+
+
+def is_start_to_come(row: InstanceStatus, state: RuntimeState) -> bool:
+    """A client has started the instance anew, and the history is still that of the run before."""
+    return row.runtime_status is OrchestrationStatus.Pending and row.execution_id != state.execution_id
+
+
+def is_meant_for(item: Delivery, row: InstanceStatus, state: RuntimeState) -> bool:
+    """A client's message that was sent after the start to come, rather than to the run before."""
+    if isinstance(item.event, ExecutionStarted) or item.message.target.execution_id is not None:
+        return False
+    sent_before = (row.created_time or 0) - CLOCKS_DIFFER
+    return item.event.timestamp >= sent_before and not state.is_duplicate(item.event)
+
+
+def is_of_later_run(row: InstanceStatus, state: RuntimeState) -> bool:
+    """The row tells of a start to come, or of one that was terminated before it ran, not of a generation that the
+    history has left behind."""
+    is_to_come = row.runtime_status is OrchestrationStatus.Pending
+    is_newer = is_to_come or (row.last_updated_time or 0) >= state.events[-1].timestamp
+    return is_newer and row.execution_id != state.execution_id
+
+
+def is_up_to_date(row: InstanceStatus, state: RuntimeState) -> bool:
+    return row.runtime_status is state.status and row.last_updated_time == state.events[-1].timestamp

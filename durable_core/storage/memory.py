@@ -21,10 +21,7 @@ from durable_core.storage.memory_tables import MemoryTables, TableService
 
 class _Clock:
     def __init__(self, now: Callable[[], int]) -> None:
-        self._now = now
-
-    def now(self) -> int:
-        return self._now()
+        self.now = now
 
 
 class MemoryStorage:
@@ -49,7 +46,7 @@ class MemoryStorage:
 
     def account(self, name: str = "memory") -> StorageAccount:
         """A client of this service; ``name`` tells a fault hook whose calls it sees."""
-        gate = Gate(lambda: self.faults, name)
+        gate = Gate(self, name)
         return StorageAccount(
             name,
             MemoryQueues(self._queues, gate),

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from durable_core.errors import AlreadyExistsError, InvalidRequestError, NotFoundError
 from durable_core.storage.base import BlobProperties
-from durable_core.storage.memory_gate import Gate
+from durable_core.storage.memory_gate import Answer, Gate
 from durable_core.storage.memory_leases import Lease
 from durable_core.storage.memory_names import Names
 
@@ -66,6 +66,12 @@ class BlobService:
             raise NotFoundError(f"blob {name} does not exist", status=404, code="BlobNotFound")
         return blob
 
+    def data(self, container: str, name: str) -> bytes:
+        return self.blob(container, name).data
+
+    def names(self, prefix: str) -> list[str]:
+        return sorted(name for name in self.containers if name.startswith(prefix))
+
     def lease(self, container: str, name: str | None) -> Lease:
         return self.container(container).lease if name is None else self.blob(container, name).lease
 
@@ -116,72 +122,49 @@ class MemoryBlobs:
 
     def __init__(self, service: BlobService, gate: Gate) -> None:
         self._service = service
-        self._gate = gate
+        self._call = gate.call
 
-    async def create_container(self, container: str) -> bool:
-        await self._gate.enter("blob.create_container", container)
-        created = self._service.create(container)
-        await self._gate.leave("blob.create_container", container)
-        return created
+    def create_container(self, container: str) -> Answer[bool]:
+        return self._call("blob.create_container", (container,), self._service.create, container)
 
-    async def drop_container(self, container: str, *, lease: str | None = None) -> bool:
-        await self._gate.enter("blob.drop_container", container)
-        dropped = self._service.drop(container, lease)
-        await self._gate.leave("blob.drop_container", container)
-        return dropped
+    def drop_container(self, container: str, *, lease: str | None = None) -> Answer[bool]:
+        return self._call("blob.drop_container", (container,), self._service.drop, container, lease)
 
-    async def containers(self, prefix: str) -> Sequence[str]:
-        await self._gate.enter("blob.containers", prefix)
-        found = sorted(name for name in self._service.containers if name.startswith(prefix))
-        await self._gate.leave("blob.containers", prefix)
-        return found
+    def containers(self, prefix: str) -> Answer[Sequence[str]]:
+        return self._call("blob.containers", (prefix,), self._service.names, prefix)
 
-    async def put(
+    def put(
         self, container: str, name: str, data: bytes, *, if_absent: bool = False, lease: str | None = None
-    ) -> str:
-        await self._gate.enter("blob.put", container, name)
-        etag = self._service.put(container, name, data, if_absent, lease)
-        await self._gate.leave("blob.put", container, name)
-        return etag
+    ) -> Answer[str]:
+        return self._call("blob.put", (container, name), self._service.put, container, name, data, if_absent, lease)
 
-    async def get(self, container: str, name: str) -> bytes:
-        await self._gate.enter("blob.get", container, name)
-        data = self._service.blob(container, name).data
-        await self._gate.leave("blob.get", container, name)
-        return data
+    def get(self, container: str, name: str) -> Answer[bytes]:
+        return self._call("blob.get", (container, name), self._service.data, container, name)
 
-    async def delete(self, container: str, name: str) -> bool:
-        await self._gate.enter("blob.delete", container, name)
-        deleted = self._service.delete(container, name)
-        await self._gate.leave("blob.delete", container, name)
-        return deleted
+    def delete(self, container: str, name: str) -> Answer[bool]:
+        return self._call("blob.delete", (container, name), self._service.delete, container, name)
 
     async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobProperties]:
-        await self._gate.enter("blob.list", container, prefix)
-        found = self._service.found(container, prefix)
-        await self._gate.leave("blob.list", container, prefix)
-        for properties in found:
+        for properties in await self._call("blob.list", (container, prefix), self._service.found, container, prefix):
             yield properties
 
     def url(self, container: str, name: str) -> str:
         return f"https://memory.blob.core.windows.net/{container}/{quote(name, safe='/')}"
 
-    async def acquire_lease(self, container: str, name: str | None, *, lease: str, seconds: int) -> None:
-        await self._gate.enter("blob.lease", container, name or "")
-        self._service.lease(container, name).acquire(lease, seconds, self._service.clock())
-        await self._gate.leave("blob.lease", container, name or "")
+    def acquire_lease(self, container: str, name: str | None, *, lease: str, seconds: int) -> Answer[None]:
+        return self._lease(container, name, lambda state, now: state.acquire(lease, seconds, now))
 
-    async def renew_lease(self, container: str, name: str | None, *, lease: str) -> None:
-        await self._gate.enter("blob.lease", container, name or "")
-        self._service.lease(container, name).renew(lease, self._service.clock())
-        await self._gate.leave("blob.lease", container, name or "")
+    def renew_lease(self, container: str, name: str | None, *, lease: str) -> Answer[None]:
+        return self._lease(container, name, lambda state, now: state.renew(lease, now))
 
-    async def change_lease(self, container: str, name: str | None, *, lease: str, proposed: str) -> None:
-        await self._gate.enter("blob.lease", container, name or "")
-        self._service.lease(container, name).change(lease, proposed, self._service.clock())
-        await self._gate.leave("blob.lease", container, name or "")
+    def change_lease(self, container: str, name: str | None, *, lease: str, proposed: str) -> Answer[None]:
+        return self._lease(container, name, lambda state, now: state.change(lease, proposed, now))
 
-    async def release_lease(self, container: str, name: str | None, *, lease: str) -> None:
-        await self._gate.enter("blob.lease", container, name or "")
-        self._service.lease(container, name).release(lease)
-        await self._gate.leave("blob.lease", container, name or "")
+    def release_lease(self, container: str, name: str | None, *, lease: str) -> Answer[None]:
+        return self._lease(container, name, lambda state, now: state.release(lease))
+
+    def _lease(self, container: str, name: str | None, change: Callable[[Lease, int], None]) -> Answer[None]:
+        def work() -> None:
+            change(self._service.lease(container, name), self._service.clock())
+
+        return self._call("blob.lease", (container, name or ""), work)

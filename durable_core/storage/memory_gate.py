@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
-from durable_core.storage.base import CallCounter
+from durable_core.storage.base import CallCounter, Receipt
+
+T = TypeVar("T")
+Answer = Coroutine[Any, Any, T]
+"""What a call gives its caller to await."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,25 +44,37 @@ class FaultHook(Protocol):
         """
 
 
+class _Faulty(Protocol):
+    faults: FaultHook | None
+
+
 class Gate:
-    """Counts the calls of one client and lets the fault hook, if there is one, have its way."""
+    """Counts the calls of one client and lets the fault hook of the service, if there is one, have its way."""
 
-    __slots__ = ("_client", "_faults", "calls")
+    __slots__ = ("_client", "_service", "calls")
 
-    def __init__(self, faults: Callable[[], FaultHook | None], client: str) -> None:
-        self._faults = faults
+    def __init__(self, service: _Faulty, client: str) -> None:
+        self._service = service
         self._client = client
         self.calls = CallCounter()
 
-    async def enter(self, kind: str, resource: str, *detail: str) -> None:
-        """A request arrives; ``detail`` is joined by slashes, and only when somebody looks."""
-        self.calls.add(kind)
-        hook = self._faults()
-        if hook is not None:
-            await hook.before(StorageCall(kind, resource, self._client, "/".join(detail)))
+    async def call(self, kind: str, about: Sequence[str], work: Callable[..., T], *args: Any) -> T:
+        """One request: it arrives, ``work(*args)`` is what the service does, and its answer goes out.
 
-    async def leave(self, kind: str, resource: str, *detail: str) -> None:
-        """Its answer goes out."""
-        hook = self._faults()
-        if hook is not None:
-            await hook.after(StorageCall(kind, resource, self._client, "/".join(detail)))
+        Args:
+            about: the resource, then the detail, which slashes join when somebody looks.
+        """
+        self.calls.add(kind)
+        hook = self._service.faults
+        if hook is None:
+            return work(*args)
+        await hook.before(self._told(kind, about))
+        answer = work(*args)
+        if (hook := self._service.faults) is not None:
+            if kind == "queue.put" and isinstance(answer, Receipt):
+                about = (*about, answer.message_id)  # which is not known before
+            await hook.after(self._told(kind, about))
+        return answer
+
+    def _told(self, kind: str, about: Sequence[str]) -> StorageCall:
+        return StorageCall(kind, about[0], self._client, "/".join(about[1:]))

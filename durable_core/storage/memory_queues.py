@@ -11,7 +11,7 @@ from random import Random
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import InvalidRequestError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import QueueMessage, Receipt
-from durable_core.storage.memory_gate import Gate
+from durable_core.storage.memory_gate import Answer, Gate
 from durable_core.storage.memory_names import Names
 
 _LONGEST = 7 * 24 * 3600
@@ -167,6 +167,12 @@ class QueueService:
         queue, message = self._owned(name, receipt)
         queue.remove(message)
 
+    def length(self, name: str) -> int:
+        return len(self.queue(name).messages)
+
+    def names(self, prefix: str) -> list[str]:
+        return sorted(name for name in self.queues if name.startswith(prefix))
+
     def clear(self, name: str) -> None:
         queue = self.queue(name)
         queue.messages.clear()
@@ -212,64 +218,42 @@ class MemoryQueues:
 
     def __init__(self, service: QueueService, gate: Gate) -> None:
         self._service = service
-        self._gate = gate
+        self._call = gate.call
+        self._calls = gate.calls
 
-    async def create(self, queue: str) -> bool:
-        await self._gate.enter("queue.create", queue)
-        created = self._service.create(queue)
-        await self._gate.leave("queue.create", queue)
-        return created
+    def create(self, queue: str) -> Answer[bool]:
+        return self._call("queue.create", (queue,), self._service.create, queue)
 
-    async def drop(self, queue: str) -> bool:
-        await self._gate.enter("queue.drop", queue)
-        dropped = self._service.drop(queue)
-        await self._gate.leave("queue.drop", queue)
-        return dropped
+    def drop(self, queue: str) -> Answer[bool]:
+        return self._call("queue.drop", (queue,), self._service.drop, queue)
 
-    async def names(self, prefix: str) -> Sequence[str]:
-        await self._gate.enter("queue.names", prefix)
-        found = sorted(name for name in self._service.queues if name.startswith(prefix))
-        await self._gate.leave("queue.names", prefix)
-        return found
+    def names(self, prefix: str) -> Answer[Sequence[str]]:
+        return self._call("queue.names", (prefix,), self._service.names, prefix)
 
-    async def put(self, queue: str, text: str, *, delay: int = 0, explicit_delay: bool = False) -> Receipt:
-        await self._gate.enter("queue.put", queue)
-        receipt = self._service.put(queue, text, delay)
-        await self._gate.leave("queue.put", queue, receipt.message_id)
-        return receipt
+    def put(self, queue: str, text: str, *, delay: int = 0, explicit_delay: bool = False) -> Answer[Receipt]:
+        return self._call("queue.put", (queue,), self._service.put, queue, text, delay)
 
-    async def get(self, queue: str, *, count: int, lease: int) -> Sequence[QueueMessage]:
-        await self._gate.enter("queue.get", queue)
+    def get(self, queue: str, *, count: int, lease: int) -> Answer[Sequence[QueueMessage]]:
+        return self._call("queue.get", (queue,), self._get, queue, count, lease)
+
+    def _get(self, queue: str, count: int, lease: int) -> Sequence[QueueMessage]:
         messages = self._service.get(queue, count, lease)
         if not messages:
-            self._gate.calls.empty_gets += 1
-        await self._gate.leave("queue.get", queue)
+            self._calls.empty_gets += 1
         return messages
 
-    async def peek(self, queue: str, *, count: int = 1) -> Sequence[QueueMessage]:
-        await self._gate.enter("queue.peek", queue)
-        messages = self._service.peek(queue, count)
-        await self._gate.leave("queue.peek", queue)
-        return messages
+    def peek(self, queue: str, *, count: int = 1) -> Answer[Sequence[QueueMessage]]:
+        return self._call("queue.peek", (queue,), self._service.peek, queue, count)
 
-    async def update(self, queue: str, receipt: Receipt, *, lease: int, text: str | None = None) -> Receipt:
-        await self._gate.enter("queue.update", queue, receipt.message_id)
-        renewed = self._service.update(queue, receipt, lease, text)
-        await self._gate.leave("queue.update", queue, receipt.message_id)
-        return renewed
+    def update(self, queue: str, receipt: Receipt, *, lease: int, text: str | None = None) -> Answer[Receipt]:
+        about = queue, receipt.message_id
+        return self._call("queue.update", about, self._service.update, queue, receipt, lease, text)
 
-    async def delete(self, queue: str, receipt: Receipt) -> None:
-        await self._gate.enter("queue.delete", queue, receipt.message_id)
-        self._service.delete(queue, receipt)
-        await self._gate.leave("queue.delete", queue, receipt.message_id)
+    def delete(self, queue: str, receipt: Receipt) -> Answer[None]:
+        return self._call("queue.delete", (queue, receipt.message_id), self._service.delete, queue, receipt)
 
-    async def length(self, queue: str) -> int:
-        await self._gate.enter("queue.length", queue)
-        length = len(self._service.queue(queue).messages)
-        await self._gate.leave("queue.length", queue)
-        return length
+    def length(self, queue: str) -> Answer[int]:
+        return self._call("queue.length", (queue,), self._service.length, queue)
 
-    async def clear(self, queue: str) -> None:
-        await self._gate.enter("queue.clear", queue)
-        self._service.clear(queue)
-        await self._gate.leave("queue.clear", queue)
+    def clear(self, queue: str) -> Answer[None]:
+        return self._call("queue.clear", (queue,), self._service.clear, queue)

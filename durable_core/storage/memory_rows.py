@@ -8,9 +8,12 @@ from functools import lru_cache
 
 from durable_core.errors import InvalidRequestError
 from durable_core.storage.base import DateTime, Entity, Guid, Int64, Operation, Value
+from durable_core.storage.odata import ordinal
 
 _LARGEST_TEXT = 32 * 1024
 """UTF-16 code units of a string property, that is 64 KiB."""
+_SURELY_SHORT = _LARGEST_TEXT // 2
+"""Characters that have no more units than that."""
 _LARGEST_BINARY = 64 * 1024
 _LARGEST_KEY = 512
 """UTF-16 code units, that is 1 KiB."""
@@ -33,8 +36,8 @@ _DATE = re.compile(
 )
 
 
-def keys(entity: Entity, index: int | None = None) -> tuple[str, str]:
-    """Partition key and row key of an entity.
+def place(entity: Entity, index: int | None = None) -> tuple[str, str]:
+    """Partition key and row key of an entity, in the form in which they sort.
 
     Raises:
         InvalidRequestError: one is missing, too long, or has a character that keys must not have (task-hub 4.1).
@@ -42,44 +45,57 @@ def keys(entity: Entity, index: int | None = None) -> tuple[str, str]:
     partition_key, row_key = entity.get("PartitionKey"), entity.get("RowKey")
     if not isinstance(partition_key, str) or not isinstance(row_key, str):
         raise _refused("a row needs texts as PartitionKey and RowKey", "PropertiesNeedValue", index)
-    for key in (partition_key, row_key):
-        trouble = _trouble_of_key(key)
-        if trouble is not None:
-            raise _refused(*trouble, index)
-    return partition_key, row_key
+    try:
+        return _sorting(partition_key), _sorting(row_key)
+    except _BadKeyError as error:
+        raise _refused(error.text, error.code, index) from None
+
+
+class _BadKeyError(Exception):
+    """Why a key is refused; the row that it belongs to is not known yet."""
+
+    def __init__(self, text: str, code: str) -> None:
+        super().__init__(text)
+        self.text, self.code = text, code
 
 
 @lru_cache(maxsize=4096)
-def _trouble_of_key(key: str) -> tuple[str, str] | None:
+def _sorting(key: str) -> str:
     if _FORBIDDEN.search(key):
-        return f"key {key!r} has one of the characters / \\ # ? or a control character", "InvalidInput"
+        raise _BadKeyError(f"key {key!r} has one of the characters / \\ # ? or a control character", "InvalidInput")
     if _utf16_units(key) > _LARGEST_KEY:
-        return f"key {key[:40]!r}… is larger than 1 KiB", "KeyValueTooLarge"
-    return None
+        raise _BadKeyError(f"key {key[:40]!r}… is larger than 1 KiB", "KeyValueTooLarge")
+    return ordinal(key)
 
 
-def accepted(entity: Entity, index: int | None = None) -> dict[str, Value]:
-    """The properties that a write sends, without those that are None.
+def accepted(entity: Entity, index: int | None = None) -> tuple[dict[str, Value], int]:
+    """The properties that a write sends, without those that are None, and the characters and bytes of their values.
 
     Raises:
         InvalidRequestError: a property that the service does not take; ``index`` goes into the error.
         TypeError: a value of a type that no table can keep.
     """
     values: dict[str, Value] = {}
+    size = 0
     for name, value in entity.items():
         kind = type(value)
         if kind is str:
-            if len(value) > _LARGEST_TEXT // 2 and _utf16_units(value) > _LARGEST_TEXT:  # type: ignore[arg-type]
+            length = len(value)  # type: ignore[arg-type]
+            if length > _SURELY_SHORT and _utf16_units(value) > _LARGEST_TEXT:  # type: ignore[arg-type]
                 raise _refused(f"property {name} is larger than 64 KiB", "PropertyValueTooLarge", index)
+            size += length
         elif value is None:
             continue
         elif kind is DateTime:
             if not _is_date(value):
                 _refuse_date(name, value, index)  # type: ignore[arg-type]
+        elif kind is int:
+            if not -_INT32 <= value < _INT32:  # type: ignore[operator]
+                _check_other(name, value, index)
         elif kind is not bool and kind is not Guid:
-            _check_other(name, value, index)
+            size += _check_other(name, value, index)
         values[name] = value
-    return values
+    return values, size
 
 
 @lru_cache(maxsize=256)
@@ -94,7 +110,8 @@ def _refuse_date(name: str, value: str, index: int | None) -> None:
     raise _refused(f"property {name} is before the year {_EARLIEST}: {value}", "OutOfRangeInput", index)
 
 
-def _check_other(name: str, value: Value, index: int | None) -> None:
+def _check_other(name: str, value: Value, index: int | None) -> int:
+    """Refuse a value, or tell how much it adds to what a request may hold."""
     if isinstance(value, int):
         limit = _INT64 if isinstance(value, Int64) else _INT32
         if not -limit <= value < limit:
@@ -103,8 +120,10 @@ def _check_other(name: str, value: Value, index: int | None) -> None:
     elif isinstance(value, bytes):
         if len(value) > _LARGEST_BINARY:
             raise _refused(f"property {name} is larger than 64 KiB", "PropertyValueTooLarge", index)
+        return len(value)
     elif not isinstance(value, float):
         raise TypeError(f"column {name} holds a {type(value).__name__}, which a table cannot keep")
+    return 0
 
 
 def check_whole(values: dict[str, Value], index: int | None = None) -> None:
@@ -135,17 +154,15 @@ def _size(value: Value) -> int:
     return len(value) + 4 if isinstance(value, bytes) else 16
 
 
-def check_transaction_size(operations: Sequence[Operation]) -> None:
+def check_transaction_size(operations: Sequence[Operation], size: int) -> None:
     """Refuse a transaction whose values alone are larger than a request may be.
+
+    Args:
+        size: characters and bytes of all values.
 
     Raises:
         InvalidRequestError: more than 4 MiB.
     """
-    size = 0
-    for operation in operations:
-        for value in operation.entity.values():
-            if isinstance(value, (str, bytes)):
-                size += len(value)
     if size > _LARGEST_TRANSACTION // _LONGEST_CHARACTER and _encoded_size(operations) > _LARGEST_TRANSACTION:
         raise InvalidRequestError("a transaction is larger than 4 MiB", status=413, code="RequestBodyTooLarge")
 

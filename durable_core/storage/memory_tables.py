@@ -9,51 +9,68 @@ from typing import Any
 from durable_core.core.ticks import format_column
 from durable_core.errors import AlreadyExistsError, InvalidRequestError, NotFoundError, PreconditionFailedError
 from durable_core.storage.base import ANY, DateTime, Entity, Operation, Page, Row, Value, Verb, check_transaction
-from durable_core.storage.memory_gate import Gate
+from durable_core.storage.memory_gate import Answer, Gate
 from durable_core.storage.memory_names import Names
-from durable_core.storage.memory_rows import accepted, check_transaction_size, check_whole, keys
+from durable_core.storage.memory_rows import accepted, check_transaction_size, check_whole, place
 from durable_core.storage.odata import Filter, compile_filter, ordinal
 
 _LARGEST_PAGE = 1000
 
 
-class _Partition:
-    """Rows of one partition key, in the order of their row keys in the form in which keys sort."""
+_Stamp = tuple[DateTime, str]
+"""Timestamp and ETag of what is written at one time."""
 
-    __slots__ = ("_by_key", "keys", "rows")
+
+class _Partition:
+    """Rows of one partition key by row key, in the form in which keys sort; in that order once somebody reads them."""
+
+    __slots__ = ("_by_key", "_keys", "_rows")
 
     def __init__(self) -> None:
-        self.keys: list[str] = []
-        self.rows: list[Row] = []
         self._by_key: dict[str, Row] = {}
+        self._keys: list[str] | None = None
+        self._rows: list[Row] = []
+
+    def __len__(self) -> int:
+        return len(self._by_key)
 
     def row(self, key: str) -> Row | None:
         return self._by_key.get(key)
 
     def set(self, key: str, row: Row) -> None:
-        keys, is_new = self.keys, key not in self._by_key
+        keys = self._keys
+        if keys is not None:
+            if not keys or key > keys[-1]:
+                keys.append(key)
+                self._rows.append(row)
+            else:
+                place = bisect_left(keys, key)
+                if key in self._by_key:
+                    self._rows[place] = row
+                else:
+                    keys.insert(place, key)
+                    self._rows.insert(place, row)
         self._by_key[key] = row
-        if not keys or key > keys[-1]:
-            keys.append(key)
-            self.rows.append(row)
-            return
-        place = bisect_left(keys, key)
-        if is_new:
-            keys.insert(place, key)
-            self.rows.insert(place, row)
-        else:
-            self.rows[place] = row
 
     def remove(self, key: str) -> None:
         del self._by_key[key]
-        place = bisect_left(self.keys, key)
-        del self.keys[place], self.rows[place]
+        if self._keys is not None:
+            place = bisect_left(self._keys, key)
+            del self._keys[place], self._rows[place]
+
+    def ordered(self) -> tuple[list[str], list[Row]]:
+        """Keys and rows; most partitions of a busy hub are written many times before they are read."""
+        if self._keys is None:
+            self._keys = sorted(self._by_key)
+            self._rows = [self._by_key[key] for key in self._keys]
+        return self._keys, self._rows
 
     def page(self, start: str, limit: int) -> tuple[list[Row], str | None]:
         """Up to ``limit`` rows from ``start`` on, and the key of the row behind them if there is one."""
-        first = bisect_left(self.keys, start) if start else 0
+        keys, rows = self.ordered()
+        first = bisect_left(keys, start) if start else 0
         behind = first + limit
-        return self.rows[first:behind], self.keys[behind] if behind < len(self.keys) else None
+        return rows[first:behind], keys[behind] if behind < len(keys) else None
 
 
 class _Table:
@@ -66,23 +83,19 @@ class _Table:
         self.partitions: dict[str, _Partition] = {}
         self._order: list[str] | None = []
 
-    def row(self, partition_key: str, row_key: str) -> Row | None:
-        partition = self.partitions.get(partition_key)
-        return None if partition is None else partition.row(row_key)
+    def partition(self, key: str) -> _Partition:
+        """The rows of a key, maybe none yet."""
+        return self.partitions.get(key) or _Partition()
 
-    def set(self, partition_key: str, row_key: str, row: Row | None) -> None:
-        """Put a row where it belongs, or take it away."""
-        partition = self.partitions.get(partition_key)
-        if row is not None:
-            if partition is None:
-                partition = self.partitions[partition_key] = _Partition()
-                self._order = None
-            partition.set(row_key, row)
-        elif partition is not None:
-            partition.remove(row_key)
-            if not partition.rows:
-                del self.partitions[partition_key]
-                self._order = None
+    def keep(self, key: str, partition: _Partition) -> None:
+        """Rows of this partition were written or deleted."""
+        is_known = key in self.partitions
+        if partition and not is_known:
+            self.partitions[key] = partition
+            self._order = None
+        elif is_known and not partition:
+            del self.partitions[key]
+            self._order = None
 
     def order(self) -> list[str]:
         """Partition keys, sorted when a scan first needs them after a change."""
@@ -115,8 +128,9 @@ class _Table:
                 if found is not None and pinned >= first:
                     yield partition_key, pinned, found
                 continue
-            place = bisect_left(partition.keys, first)
-            for row_key, row in zip(partition.keys[place:], partition.rows[place:], strict=True):
+            keys, rows = partition.ordered()
+            behind = bisect_left(keys, first)
+            for row_key, row in zip(keys[behind:], rows[behind:], strict=True):
                 yield partition_key, row_key, row
 
 
@@ -154,44 +168,43 @@ class TableService:
             raise NotFoundError(f"table {name} does not exist", status=404, code="TableNotFound", index=index)
         return table
 
-    def apply(self, name: str, operation: Operation) -> str | None:
+    def names(self, prefix: str) -> list[str]:
+        return sorted(table.name for table in self.tables.values() if table.name.startswith(prefix))
+
+    def apply(self, name: str, operation: Operation) -> str:
+        """Carry out one operation and return the row's new ETag, an empty one for a deletion."""
         table = self.table(name)
-        return self._store(table, *_prepared(table, operation, keys(operation.entity), None), self._stamp())
+        partition_key, row_key = place(operation.entity)
+        partition = table.partition(partition_key)
+        prepared, _ = _prepared(partition, operation, row_key, None)
+        etag = _store(partition, row_key, prepared, self._stamp())
+        table.keep(partition_key, partition)
+        return etag or ""
 
     def transaction(self, name: str, operations: Sequence[Operation]) -> list[str | None]:
         """All or nothing: no row occurs twice, so every operation can be judged before any is carried out."""
-        places = [keys(operation.entity, index) for index, operation in enumerate(operations)]
+        places = [place(operation.entity, index) for index, operation in enumerate(operations)]
         check_transaction(operations)
-        check_transaction_size(operations)
         table = self.table(name, 0)
-        prepared = [
-            _prepared(table, operation, place, index)
-            for index, (operation, place) in enumerate(zip(operations, places, strict=True))
-        ]
+        partition_key = places[0][0]
+        partition = table.partition(partition_key)
+        prepared, total = [], 0
+        for index, operation in enumerate(operations):
+            values, size = _prepared(partition, operation, places[index][1], index)
+            prepared.append(values)
+            total += size
+        check_transaction_size(operations, total)
         stamp = self._stamp()
-        return [self._store(table, *one, stamp) for one in prepared]
+        etags = [_store(partition, row_key, row, stamp) for (_, row_key), row in zip(places, prepared, strict=True)]
+        table.keep(partition_key, partition)
+        return etags
 
-    def _stamp(self) -> tuple[DateTime, str]:
+    def _stamp(self) -> _Stamp:
         """Timestamp and ETag of what is written now: never those of an earlier write."""
         now = self._clock()
         self._last = now if now > self._last else self._last + 1
         stamp = format_column(self._last)
         return DateTime(stamp), f"W/\"datetime'{stamp.replace(':', '%3A')}'\""
-
-    def _store(
-        self,
-        table: _Table,
-        partition_key: str,
-        row_key: str,
-        values: dict[str, Value] | None,
-        stamp: tuple[DateTime, str],
-    ) -> str | None:
-        if values is None:
-            table.set(partition_key, row_key, None)
-            return None
-        values["Timestamp"], etag = stamp
-        table.set(partition_key, row_key, Row(values, etag))
-        return etag
 
     def query(self, name: str, filter: str, select: Sequence[str], top: int | None, continuation: str | None) -> Page:
         if top is not None and top < 1:
@@ -235,16 +248,15 @@ def _projected(row: Row, select: Sequence[str]) -> Row:
 
 
 def _prepared(
-    table: _Table, operation: Operation, place: tuple[str, str], index: int | None
-) -> tuple[str, str, dict[str, Value] | None]:
-    """Where an operation leads: the keys in the form in which they sort, and the row's new properties, None if gone."""
+    partition: _Partition, operation: Operation, row_key: str, index: int | None
+) -> tuple[dict[str, Value] | None, int]:
+    """The row's new properties, None if it goes, and the size of what is sent."""
     entity, verb = operation.entity, operation.verb
-    partition_key, row_key = ordinal(place[0]), ordinal(place[1])
-    before = table.row(partition_key, row_key)
+    before = partition.row(row_key)
     if verb is Verb.DELETE:
         _check_condition(operation.etag or ANY, before, row_key, index)
-        return partition_key, row_key, None
-    values = accepted(entity, index)
+        return None, 0
+    values, size = accepted(entity, index)
     if verb is Verb.INSERT:
         if before is not None:
             raise AlreadyExistsError(
@@ -255,7 +267,16 @@ def _prepared(
     if verb is Verb.MERGE and before is not None:
         values = {**before.values, **values}
     check_whole(values, index)
-    return partition_key, row_key, values
+    return values, size
+
+
+def _store(partition: _Partition, row_key: str, values: dict[str, Value] | None, stamp: _Stamp) -> str | None:
+    if values is None:
+        partition.remove(row_key)
+        return None
+    values["Timestamp"], etag = stamp
+    partition.set(row_key, Row(values, etag))
+    return etag
 
 
 def _check_condition(etag: str, before: Row | None, row_key: str, index: int | None) -> None:
@@ -272,57 +293,39 @@ class MemoryTables:
 
     def __init__(self, service: TableService, gate: Gate) -> None:
         self._service = service
-        self._gate = gate
+        self._call = gate.call
 
-    async def create(self, table: str) -> bool:
-        await self._gate.enter("table.create", table)
-        created = self._service.create(table)
-        await self._gate.leave("table.create", table)
-        return created
+    def create(self, table: str) -> Answer[bool]:
+        return self._call("table.create", (table,), self._service.create, table)
 
-    async def drop(self, table: str) -> bool:
-        await self._gate.enter("table.drop", table)
-        dropped = self._service.drop(table)
-        await self._gate.leave("table.drop", table)
-        return dropped
+    def drop(self, table: str) -> Answer[bool]:
+        return self._call("table.drop", (table,), self._service.drop, table)
 
-    async def names(self, prefix: str) -> Sequence[str]:
-        await self._gate.enter("table.names", prefix)
-        found = sorted(table.name for table in self._service.tables.values() if table.name.startswith(prefix))
-        await self._gate.leave("table.names", prefix)
-        return found
+    def names(self, prefix: str) -> Answer[Sequence[str]]:
+        return self._call("table.names", (prefix,), self._service.names, prefix)
 
-    async def insert(self, table: str, entity: Entity) -> str:
-        return await self._write("table.insert", table, Operation(Verb.INSERT, entity))
+    def insert(self, table: str, entity: Entity) -> Answer[str]:
+        return self._apply("table.insert", table, Operation(Verb.INSERT, entity))
 
-    async def merge(self, table: str, entity: Entity, *, etag: str | None = None) -> str:
-        return await self._write("table.merge", table, Operation(Verb.MERGE, entity, etag))
+    def merge(self, table: str, entity: Entity, *, etag: str | None = None) -> Answer[str]:
+        return self._apply("table.merge", table, Operation(Verb.MERGE, entity, etag))
 
-    async def replace(self, table: str, entity: Entity, *, etag: str | None = None) -> str:
-        return await self._write("table.replace", table, Operation(Verb.REPLACE, entity, etag))
+    def replace(self, table: str, entity: Entity, *, etag: str | None = None) -> Answer[str]:
+        return self._apply("table.replace", table, Operation(Verb.REPLACE, entity, etag))
 
     async def delete(self, table: str, partition_key: str, row_key: str, *, etag: str = ANY) -> None:
-        await self._gate.enter("table.delete", table, partition_key, row_key)
         entity = {"PartitionKey": partition_key, "RowKey": row_key}
-        self._service.apply(table, Operation(Verb.DELETE, entity, etag))
-        await self._gate.leave("table.delete", table, partition_key, row_key)
+        await self._apply("table.delete", table, Operation(Verb.DELETE, entity, etag))
 
-    async def _write(self, kind: str, table: str, operation: Operation) -> str:
-        detail = _detail(operation)
-        await self._gate.enter(kind, table, *detail)
-        etag = self._service.apply(table, operation)
-        await self._gate.leave(kind, table, *detail)
-        assert etag is not None, "only a deletion has none"
-        return etag
+    def _apply(self, kind: str, table: str, operation: Operation) -> Answer[str]:
+        about: Any = table, operation.entity.get("PartitionKey", ""), operation.entity.get("RowKey", "")
+        return self._call(kind, about, self._service.apply, table, operation)
 
-    async def transaction(self, table: str, operations: Sequence[Operation]) -> Sequence[str | None]:
-        detail = _detail(operations[0])[:1] if operations else ()
-        await self._gate.enter("table.transaction", table, *detail)
-        etags = self._service.transaction(table, operations)
-        await self._gate.leave("table.transaction", table, *detail)
-        return etags
+    def transaction(self, table: str, operations: Sequence[Operation]) -> Answer[Sequence[str | None]]:
+        about: Any = (table, operations[0].entity.get("PartitionKey", "")) if operations else (table,)
+        return self._call("table.transaction", about, self._service.transaction, table, operations)
 
-    async def query(
+    def query(
         self,
         table: str,
         filter: str = "",
@@ -330,12 +333,5 @@ class MemoryTables:
         select: Sequence[str] = (),
         top: int | None = None,
         continuation: str | None = None,
-    ) -> Page:
-        await self._gate.enter("table.query", table, filter)
-        page = self._service.query(table, filter, select, top, continuation)
-        await self._gate.leave("table.query", table, filter)
-        return page
-
-
-def _detail(operation: Operation) -> Sequence[Any]:
-    return operation.entity.get("PartitionKey", ""), operation.entity.get("RowKey", "")
+    ) -> Answer[Page]:
+        return self._call("table.query", (table, filter), self._service.query, table, filter, select, top, continuation)

@@ -13,7 +13,7 @@ from typing import Any
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId, is_entity
 from durable_core.core.entity_json import NEVER, dumps, loads, read_time, text_member, time_text
-from durable_core.core.history import record
+from durable_core.core.records import record
 
 OPERATION = "op"
 """Name of the event that brings a request."""

@@ -7,7 +7,7 @@ to 3.6).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 
 from durable_core.core.decisions import (
@@ -43,6 +43,7 @@ from durable_core.core.history import (
 )
 from durable_core.core.ids import child_execution_id, next_execution_id
 from durable_core.core.messages import TaskMessage
+from durable_core.core.records import struct
 from durable_core.core.replay import OrchestrationRun, Orchestrator
 from durable_core.core.state import RuntimeState, answered_parent, settled_id
 
@@ -95,7 +96,7 @@ def judge(
     return Verdict.ACCEPT
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Outgoing:
     """A message that an episode sends; ``due`` (ticks) delays its visibility."""
 
@@ -103,7 +104,7 @@ class Outgoing:
     due: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Episode:
     """The outcome of one episode, not yet committed.
 
@@ -127,7 +128,7 @@ class Episode:
     afterwards: Sequence[Outgoing] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class EpisodeRules:
     """What a worker's settings say about episodes.
 
@@ -208,7 +209,7 @@ def begin_run(state: RuntimeState, orchestrator: Orchestrator) -> OrchestrationR
     return run
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class _NextStart:
     started: ExecutionStarted
     carried: Sequence[HistoryEvent]

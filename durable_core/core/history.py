@@ -7,17 +7,10 @@ nothing here looks inside them. The member order of the wire is the codec's busi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any
 
-if TYPE_CHECKING:
-    from typing_extensions import dataclass_transform
-else:
-
-    def dataclass_transform(**_):  # the standard library has it from Python 3.11 on
-        return lambda decorator: decorator
-
+from durable_core.core.records import record, struct
 
 NO_ID = -1
 """The ``event_id`` of every event that records no decision of the orchestrator."""
@@ -80,7 +73,7 @@ LIVE = frozenset(status for status in OrchestrationStatus if not status.is_finis
 """Statuses of instances that have not ended."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class OrchestrationInstance:
     """One generation of one instance; ``execution_id`` is None for "whichever is current"."""
 
@@ -88,7 +81,7 @@ class OrchestrationInstance:
     execution_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class ParentInstance:
     name: str | None
     instance: OrchestrationInstance
@@ -96,7 +89,7 @@ class ParentInstance:
     version: str | None = ""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class TraceContext:
     """A W3C trace context as DurableTask.Core's DistributedTraceContext keeps it."""
 
@@ -108,7 +101,7 @@ class TraceContext:
     """Text, kept as it was read: it carries an offset instead of ``Z``."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class FailureDetails:
     error_type: str | None
     error_message: str | None
@@ -119,16 +112,6 @@ class FailureDetails:
 
     def __str__(self) -> str:
         return f"{self.error_type}: {self.error_message}"
-
-
-E = TypeVar("E")
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True)
-def record(kind: type[E]) -> type[E]:
-    """A dataclass that the type checker holds to be frozen. At run time it is not: a frozen one sets every field
-    through a call, and every row and message that is read pays for that."""
-    return dataclass(slots=True, kw_only=True, unsafe_hash=True)(kind)
 
 
 @record

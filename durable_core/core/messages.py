@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from durable_core.core.history import HistoryEvent, OrchestrationInstance
+from durable_core.core.records import struct
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Sender:
     """Who sent a message: both empty for a client, the owning orchestration for activity replies."""
 
@@ -19,7 +19,7 @@ class Sender:
 CLIENT = Sender("", "")
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class TaskMessage:
     """One event on its way to one instance."""
 
@@ -30,7 +30,7 @@ class TaskMessage:
     sends, None elsewhere (OrchestrationExecutionContext, task-hub 3.4)."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class MessageData:
     """The envelope of a queue message. ``task_message`` is None only in a reference to a large-message blob."""
 

@@ -7,10 +7,11 @@ pass one contract suite (``tests/storage``). A provider retries what is safe to 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Protocol
 
+from durable_core.core.records import struct
 from durable_core.errors import InvalidRequestError
 
 
@@ -38,7 +39,7 @@ Entity = Mapping[str, Value]
 """A row to write: ``PartitionKey``, ``RowKey`` and its properties, in the order in which they are sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Row:
     """A row as read: ``values`` holds PartitionKey, RowKey, Timestamp (a ``DateTime``) and the properties."""
 
@@ -46,7 +47,7 @@ class Row:
     etag: str
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Page:
     rows: Sequence[Row]
     continuation: str | None
@@ -68,7 +69,7 @@ class Verb(Enum):
     """``etag`` is required; ``ANY`` for unconditional."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Operation:
     """One part of an entity-group transaction."""
 
@@ -95,7 +96,7 @@ def check_transaction(operations: Sequence[Operation]) -> None:
         raise InvalidRequestError("a row occurs twice in a transaction", status=400, code="InvalidDuplicateRow")
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Receipt:
     """The right to update or delete a queue message: valid until the next update or dequeue of it."""
 
@@ -105,7 +106,7 @@ class Receipt:
     """Ticks on the service's clock at which the message becomes visible (again)."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class QueueMessage:
     receipt: Receipt
     text: str
@@ -114,7 +115,7 @@ class QueueMessage:
     """Ticks, whole seconds, on the service's clock."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class BlobProperties:
     name: str
     size: int
@@ -279,7 +280,7 @@ class StorageClock(Protocol):
         """UTC ticks on the service's clock; the local clock's until the first answer came."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class StorageAccount:
     """One connection: three stores, their clock, and how to let go of them."""
 

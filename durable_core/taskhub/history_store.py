@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 
 from durable_core.core.history import HistoryEvent
+from durable_core.core.records import struct
 from durable_core.errors import AlreadyExistsError, DurableError, NotFoundError, PreconditionFailedError, StorageError
 from durable_core.storage.base import ANY, Entity, Operation, Row, TableStore, Value, Verb
 from durable_core.taskhub.history_table import (
@@ -42,7 +43,7 @@ class LostRaceError(DurableError):
         self.committed = committed
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class LoadedHistory:
     """The current generation of an instance.
 
@@ -65,7 +66,7 @@ class LoadedHistory:
     inherited_status: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Appended:
     """A committed checkpoint.
 

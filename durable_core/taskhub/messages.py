@@ -6,11 +6,11 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
 
 from durable_core.core.history import TaskScheduled
 from durable_core.core.messages import MessageData, Sender, TaskMessage
+from durable_core.core.records import struct
 from durable_core.errors import StorageError, UnavailableError, UndecodableMessageError
 from durable_core.storage.base import QueueMessage, QueueStore, Receipt
 from durable_core.taskhub.names import HubNames
@@ -25,7 +25,7 @@ _TRIES = 4
 _FIRST_PAUSE = 0.1
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Sent:
     """A message as it stands in its queue."""
 

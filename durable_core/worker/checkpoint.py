@@ -6,13 +6,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from durable_core.core import ticks
 from durable_core.core.episode import Outgoing
 from durable_core.core.history import EventRaised, ExecutionStarted, TaskScheduled
 from durable_core.core.messages import Sender
+from durable_core.core.records import struct
 from durable_core.core.ticks import seconds_until
 from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
 from durable_core.taskhub.hub import TaskHub
@@ -37,7 +37,7 @@ class Slots(Protocol):
     def release(self, names: Iterable[str]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Written:
     """A message that a checkpoint has put into a queue.
 

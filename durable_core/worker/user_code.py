@@ -7,10 +7,10 @@ import contextvars
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
+from durable_core.core.records import struct
 from durable_core.errors import DurableError
 from durable_core.worker.user_threads import Call, UserThreads
 
@@ -21,7 +21,7 @@ class EndlessCodeError(DurableError):
     """User code did not come to an end in time."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Outcome(Generic[T]):
     """How user code ended, if not with an ordinary exception."""
 

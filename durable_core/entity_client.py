@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from random import Random
-from uuid import UUID
 
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId
@@ -19,6 +18,7 @@ from durable_core.core.entity_messages import (
     scheduled_name,
 )
 from durable_core.core.history import EventRaised, OrchestrationInstance, OrchestrationStatus
+from durable_core.core.ids import random_guid
 from durable_core.core.messages import TaskMessage
 from durable_core.taskhub.entity_store import EntityFilter, EntityPage, EntityRecord, EntityStore
 from durable_core.taskhub.hub import TaskHub
@@ -69,7 +69,7 @@ class EntityClient:
             due: ticks before which it must not run.
         """
         request = RequestMessage(
-            id=str(UUID(int=self._random.getrandbits(128), version=4)),
+            id=random_guid(self._random),
             operation=operation,
             is_signal=True,
             input=input,

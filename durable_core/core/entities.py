@@ -42,6 +42,7 @@ from durable_core.core.history import (
 )
 from durable_core.core.ids import entity_request_id
 from durable_core.core.messages import TaskMessage
+from durable_core.core.records import struct
 from durable_core.core.state import RuntimeState
 from durable_core.core.ticks import PER_MILLISECOND, PER_SECOND
 
@@ -56,7 +57,7 @@ _LOST_CONTINUE = 10 * PER_SECOND
 """A suspended entity goes on by itself after this time: its ``continue`` message was lost (semantics 9.5)."""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Operation:
     """One operation as an entity function gets it; all values are JSON text.
 
@@ -75,7 +76,7 @@ class Operation:
     request_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class EntitySignal:
     """A signal that an operation sends; ``due`` (ticks) delays it."""
 
@@ -85,7 +86,7 @@ class EntitySignal:
     due: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class EntityStart:
     """An orchestration that an operation starts; without an id it gets a GUID."""
 
@@ -95,7 +96,7 @@ class EntityStart:
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Outcome:
     """What became of an operation.
 
@@ -114,7 +115,7 @@ class Outcome:
     trace: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class Entity:
     """An entity function behind its programming model; ``run`` never raises.
 

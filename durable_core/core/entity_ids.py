@@ -24,10 +24,12 @@ class EntityId:
         ValueError: the id breaks a rule; the text says which.
     """
 
-    __slots__ = ("key", "name")
+    __slots__ = ("instance_id", "key", "name")
 
     name: str
     key: str
+    instance_id: str
+    """``@name@key``, the name in lower case."""
 
     def __init__(self, name: str, key: str) -> None:
         if not isinstance(name, str) or not isinstance(key, str):
@@ -49,6 +51,7 @@ class EntityId:
             )
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "key", key)
+        object.__setattr__(self, "instance_id", f"@{name.lower()}@{key}")
 
     @classmethod
     def parse(cls, instance_id: str) -> EntityId:
@@ -61,11 +64,6 @@ class EntityId:
         if not instance_id.startswith("@") or end < 2:
             raise ValueError(f"'{instance_id}' is no entity id; it must look like @name@key")
         return EntityId(instance_id[1:end], instance_id[end + 1 :])
-
-    @property
-    def instance_id(self) -> str:
-        """``@name@key``, the name in lower case."""
-        return f"@{self.name.lower()}@{self.key}"
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("an EntityId cannot be changed")
@@ -85,7 +83,7 @@ class EntityId:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, EntityId):
             return NotImplemented
-        return self.name.lower() == other.name.lower() and self.key == other.key
+        return self.instance_id == other.instance_id
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, EntityId):
@@ -93,7 +91,7 @@ class EntityId:
         return (self.name.lower(), self.key) < (other.name.lower(), other.key)
 
     def __hash__(self) -> int:
-        return hash((self.name.lower(), self.key))
+        return hash(self.instance_id)
 
 
 def is_entity(instance_id: str | None) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from durable_core.core import ticks
+from durable_core.core.json_text import read_json
 
 
 class Unzoned(int):
@@ -43,7 +44,7 @@ def loads(text: str | None, what: str) -> dict[str, Any]:
         ValueError: the text is no JSON object; the error names ``what``.
     """
     try:
-        document = json.loads(text or "")
+        document = read_json(text or "")
     except ValueError as error:
         raise ValueError(f"{what} is no JSON: {error}") from error
     if not isinstance(document, dict):
@@ -83,3 +84,18 @@ def text_member(document: Mapping[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"member '{name}' is {value!r}, not text")
     return value
+
+
+_TEXT = frozenset({str, type(None)})
+
+
+def text_members(document: Mapping[str, Any], names: Sequence[str]) -> list[str | None]:
+    """Many of them, in one pass.
+
+    Raises:
+        ValueError: one is something else.
+    """
+    values = list(map(document.get, names))
+    if _TEXT.issuperset(map(type, values)):
+        return values
+    return [text_member(document, name) for name in names]

@@ -7,12 +7,12 @@ again byte for byte; new messages have Core's form, which both understand.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId, is_entity
-from durable_core.core.entity_json import NEVER, dumps, loads, read_time, text_member, time_text
+from durable_core.core.entity_json import NEVER, dumps, loads, read_time, text_member, text_members, time_text
 from durable_core.core.records import record
 
 OPERATION = "op"
@@ -26,6 +26,10 @@ ERROR = "Error"
 """``exceptionType`` of the errors that we write; the result is the JSON text of the message."""
 ORPHANED = "fix-orphaned-lock"
 """``id`` of the release that frees an entity whose lock owner is gone (semantics 9.11)."""
+
+
+_TEXTS = ("id", "op", "input", "parent", "parentExecution", "requestTime", "$type")
+_OF_CORE = ',"IsLockRequest":false,"createTrace":false'
 
 
 def scheduled_name(due: int) -> str:
@@ -117,7 +121,25 @@ class RequestMessage:
 
     def encode(self) -> str:
         """JSON text of the event's input."""
-        return dumps(self.to_json())
+        if self.lockset or self.parent_trace_context is not None:
+            return dumps(self.to_json())
+        # The text of ``to_json`` built by hand, which takes a quarter of the time: every signal and call needs it.
+        members = [
+            "" if self.type_name is None else f'"$type":{_quoted(self.type_name)},',
+            f'"op":{"null" if self.operation is None else _quoted(self.operation)}',
+            ',"signal":true' if self.is_signal else "",
+            "" if self.input is None else f',"input":{_quoted(self.input)}',
+            f',"id":{_quoted(self.id)}',
+            "" if self.parent is None else f',"parent":{_quoted(self.parent)}',
+            "" if self.parent_execution is None else f',"parentExecution":{_quoted(self.parent_execution)}',
+            "" if self.due is None else f',"due":"{time_text(self.due)}"',
+            f',"Timestamp":"{time_text(self.timestamp)}","Predecessor":"{time_text(self.predecessor)}"',
+            f',"pos":{self.position}' if self.position else "",
+            (',"IsLockRequest":false,"createTrace":true' if self.create_trace else _OF_CORE) if self.is_core else "",
+            "" if self.request_time is None else f',"requestTime":{_quoted(self.request_time)}',
+        ]
+        text = f"{{{''.join(members)}}}"
+        return text if text.isascii() else dumps(self.to_json())
 
     @classmethod
     def of_json(cls, document: dict[str, Any]) -> RequestMessage:
@@ -126,35 +148,29 @@ class RequestMessage:
         Raises:
             ValueError: a member has the wrong type, or ``id`` is missing.
         """
-        identity = text_member(document, "id")
+        member = document.get
+        identity, operation, input, parent, parent_execution, request_time, type_name = text_members(document, _TEXTS)
         if not identity:
             raise ValueError("member 'id' is missing")
-        lockset = document.get("lockset") or ()
-        try:
-            locks = tuple(EntityId(item["name"], item["key"]) for item in lockset)
-            position = int(document.get("pos") or 0)
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"'lockset' or 'pos' cannot be read: {error!r}") from error
-        if not 0 <= position < max(len(locks), 1):
-            raise ValueError(f"'pos' is {position}, but the lock set has {len(locks)} entities")
-        due = document.get("due")
+        locks, position = _lock_set(document) if "lockset" in document or "pos" in document else ((), 0)
+        due = member("due")
         return cls(
             id=identity,
-            operation=text_member(document, "op"),
-            is_signal=bool(document.get("signal")),
-            input=text_member(document, "input"),
-            parent=text_member(document, "parent"),
-            parent_execution=text_member(document, "parentExecution"),
+            operation=operation,
+            is_signal=bool(member("signal")),
+            input=input,
+            parent=parent,
+            parent_execution=parent_execution,
             due=None if due is None else read_time(due),
-            timestamp=read_time(document.get("Timestamp")),
-            predecessor=read_time(document.get("Predecessor")),
+            timestamp=read_time(member("Timestamp")),
+            predecessor=read_time(member("Predecessor")),
             lockset=locks,
             position=position,
-            parent_trace_context=document.get("parentTraceContext"),
-            create_trace=bool(document.get("createTrace")),
-            request_time=text_member(document, "requestTime"),
+            parent_trace_context=member("parentTraceContext"),
+            create_trace=bool(member("createTrace")),
+            request_time=request_time,
             is_core="IsLockRequest" in document or "createTrace" in document,
-            type_name=text_member(document, "$type"),
+            type_name=type_name,
         )
 
     @classmethod
@@ -167,7 +183,19 @@ class RequestMessage:
         return cls.of_json(loads(text, "the request"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _lock_set(document: dict[str, Any]) -> tuple[tuple[EntityId, ...], int]:
+    """Members ``lockset`` and ``pos`` of a request."""
+    try:
+        locks = tuple(EntityId(item["name"], item["key"]) for item in document.get("lockset") or ())
+        position = int(document.get("pos") or 0)
+    except (TypeError, KeyError) as error:
+        raise ValueError(f"'lockset' or 'pos' cannot be read: {error!r}") from error
+    if not 0 <= position < max(len(locks), 1):
+        raise ValueError(f"'pos' is {position}, but the lock set has {len(locks)} entities")
+    return locks, position
+
+
+@record
 class ResponseMessage:
     """The answer to a call or to a lock request.
 
@@ -237,7 +265,7 @@ def is_response(event_name: str, execution_id: str | None) -> bool:
     return bool(execution_id) and _GUID.fullmatch(event_name) is not None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@record
 class ReleaseMessage:
     """The owner gives the lock back.
 

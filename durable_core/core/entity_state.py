@@ -10,6 +10,7 @@ from typing import Any
 from durable_core.core.entity_json import dumps, loads, text_member
 from durable_core.core.entity_messages import RequestMessage
 from durable_core.core.entity_sorter import MessageSorter
+from durable_core.core.records import struct
 
 _NULL = "null"
 
@@ -83,7 +84,7 @@ class SchedulerState:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@struct
 class EntityStatus:
     """The custom status of an entity: what can be known without reading its state."""
 

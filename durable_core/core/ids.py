@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from datetime import datetime
+from random import Random
 
 _LONGEST = 256
-_FORBIDDEN = "/\\#?"
+_FORBIDDEN = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_VERSION_BITS = 0xF000 << 64 | 0xC000 << 48
+_VERSION_4 = 0x4000 << 64 | 0x8000 << 48
 
 _PYTHON_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, "9e952958-5e33-4daf-827f-2fa12937b875")
 _DOTNET_NAMESPACE = uuid.UUID("9e952959-5e33-4daf-827f-2fa12937b875")
@@ -34,14 +39,14 @@ def validate_instance_id(instance_id: str) -> None:
         )
     if instance_id.startswith("@"):
         raise ValueError("Orchestration instance ids must not start with '@'.")
-    for char in instance_id:
-        if char in _FORBIDDEN or ord(char) < 0x20 or 0x7F <= ord(char) <= 0x9F:
-            raise ValueError(
-                "Orchestration instance ids must not contain /, \\, #, ?, or control characters; "
-                f"this one contains {char!r}."
-            )
-        if 0xD800 <= ord(char) <= 0xDFFF:
-            raise ValueError("Orchestration instance ids must be valid Unicode text.")
+    wrong = _FORBIDDEN.search(instance_id)
+    if wrong is not None:
+        raise ValueError(
+            "Orchestration instance ids must not contain /, \\, #, ?, or control characters; "
+            f"this one contains {wrong[0]!r}."
+        )
+    if _SURROGATE.search(instance_id):
+        raise ValueError("Orchestration instance ids must be valid Unicode text.")
 
 
 def validate_child_id(instance_id: str, parent_id: str, grandparent_id: str | None) -> None:
@@ -57,6 +62,17 @@ def validate_child_id(instance_id: str, parent_id: str, grandparent_id: str | No
     for taken, whose in ((parent_id, "calling orchestration"), (grandparent_id, "calling orchestration's parent")):
         if taken is not None and instance_id.casefold() == taken.casefold():
             raise ValueError(f"The child's instance id '{instance_id}' must not be that of the {whose}.")
+
+
+def guid_text(bits: int) -> str:
+    """The GUID of these 128 bits in "D" form."""
+    text = f"{bits:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def random_guid(random: Random) -> str:
+    """A version-4 GUID in "D" form: ``str(uuid.UUID(int=..., version=4))`` in a third of the time."""
+    return guid_text(random.getrandbits(128) & ~_VERSION_BITS | _VERSION_4)
 
 
 def new_uuid(instance_id: str, now: datetime, number: int) -> str:

@@ -14,6 +14,7 @@ import sys
 from json.encoder import encode_basestring
 from typing import Any
 
+from durable_core.core.json_text import read_json
 from durable_core.errors import SerializationError
 
 _CLASS, _MODULE, _DATA = "__class__", "__module__", "__data__"
@@ -40,7 +41,6 @@ def _default(value: Any) -> Any:
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_default)
 _spaced = json.JSONEncoder(allow_nan=False, default=_default)
 _escaping = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), allow_nan=False, default=_default)
-_decoder = json.JSONDecoder()
 
 
 def encode(value: Any, what: str) -> str:
@@ -103,20 +103,11 @@ def decode(text: str | None, expected: type | None = None) -> Any:
         return None
     try:
         if _CLASS not in text:
-            return _plain_value(text)
+            return read_json(text)
         return _expected_object(text, expected) if is_strict() else json.loads(text, object_hook=_revive)
     except json.JSONDecodeError as error:
         shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
         raise json.JSONDecodeError(f"the stored value {shown!r} is not JSON: {error.msg}", text, error.pos) from None
-
-
-def _plain_value(text: str) -> Any:
-    """As ``json.loads``, in half the time for what has no space around it: replay reads every past result."""
-    try:
-        value, end = _decoder.raw_decode(text)
-    except json.JSONDecodeError:
-        return json.loads(text)
-    return value if end == len(text) else json.loads(text)
 
 
 def _expected_object(text: str, expected: type | None) -> Any:

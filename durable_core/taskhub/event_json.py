@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from durable_core.core import history as h
@@ -16,6 +16,10 @@ _DEEPEST = 64
 """Newtonsoft's own limit; a document that is nested deeper could be read here but never written again."""
 
 
+_TEXT = frozenset({str, type(None)})
+INSTANCE = ("InstanceId", "ExecutionId")
+
+
 # ---- members: a wrong type is refused here, because a row that holds it fails later, at every try of the checkpoint --
 
 
@@ -25,6 +29,12 @@ def text_member(value: Mapping[str, Any], name: str) -> str | None:
     if item is None or isinstance(item, str):
         return item
     raise TypeError(f"{name} is {_kind(item)}, not text")
+
+
+def text_members(value: Mapping[str, Any], names: Sequence[str]) -> list[str | None]:
+    """Many texts or nulls, in one pass."""
+    items = list(map(value.get, names))
+    return items if _TEXT.issuperset(map(type, items)) else [text_member(value, name) for name in names]
 
 
 def whole_number(value: Mapping[str, Any], name: str, *, bits: int = 32) -> int | None:
@@ -58,7 +68,10 @@ def required_object(value: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 def required_text(value: Mapping[str, Any], name: str) -> str:
     """A text that must be there."""
-    item = text_member(value, name)
+    return _present(text_member(value, name), name)
+
+
+def _present(item: str | None, name: str) -> str:
     if item is None:
         raise KeyError(name)
     return item
@@ -150,7 +163,8 @@ def _class_name(value: Mapping[str, Any]) -> str:
 
 def read_instance(value: Mapping[str, Any]) -> h.OrchestrationInstance:
     """An OrchestrationInstance object."""
-    return h.OrchestrationInstance(required_text(value, "InstanceId"), text_member(value, "ExecutionId"))
+    instance_id, execution_id = text_members(value, INSTANCE)
+    return h.OrchestrationInstance(_present(instance_id, "InstanceId"), execution_id)
 
 
 def _parent(value: Mapping[str, Any]) -> h.ParentInstance | None:
@@ -286,9 +300,8 @@ def _rewound(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
 
 
 def _raised(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
-    return h.EventRaised(
-        **common, name=text_member(v, "Name") or "", input=text_member(v, "Input"), parent_trace_context=_trace(v)
-    )
+    name, input = text_members(v, ("Name", "Input"))
+    return h.EventRaised(**common, name=name or "", input=input, parent_trace_context=_trace(v))
 
 
 _Reader = Callable[[Mapping[str, Any], dict[str, Any]], h.HistoryEvent]

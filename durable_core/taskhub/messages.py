@@ -9,6 +9,7 @@ from collections.abc import Callable
 from random import Random
 
 from durable_core.core.history import TaskScheduled
+from durable_core.core.ids import guid_text
 from durable_core.core.messages import MessageData, Sender, TaskMessage
 from durable_core.core.records import struct
 from durable_core.errors import StorageError, UnavailableError, UndecodableMessageError
@@ -154,6 +155,5 @@ class MessageStore:
 
 
 def guid(random: Random) -> str:
-    """A random GUID in "D" form."""
-    text = f"{random.getrandbits(128):032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+    """128 random bits in "D" form."""
+    return guid_text(random.getrandbits(128))

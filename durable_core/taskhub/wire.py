@@ -11,20 +11,23 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from json.encoder import encode_basestring
 from typing import Any
 
 from durable_core.core import history as h
+from durable_core.core.json_text import read_json
 from durable_core.core.messages import MessageData, Sender, TaskMessage
 from durable_core.core.ticks import format_message
 from durable_core.errors import UndecodableMessageError
 from durable_core.taskhub.event_json import (
+    INSTANCE,
     object_member,
     read_event,
     read_instance,
     read_tags,
     required_object,
-    text_member,
+    text_members,
     whole_number,
 )
 
@@ -32,8 +35,7 @@ _DICTIONARY = (
     '"$type":"System.Collections.Generic.Dictionary`2[[System.String, System.Private.CoreLib],'
     '[System.String, System.Private.CoreLib]]"'
 )
-_INSTANCE = '"$type":"DurableTask.Core.OrchestrationInstance"'
-_DECODER = json.JSONDecoder()
+_INSTANCE = '"$type":"DurableTask.Core.OrchestrationInstance",'
 _NO_GUID = "00000000-0000-0000-0000-000000000000"
 
 _RARE = re.compile("[\x85\u2028\u2029\ud800-\udfff\ufffe\uffff]")
@@ -64,18 +66,21 @@ def any_json(value: Mapping[str, Any] | None) -> str:
 def encode(data: MessageData) -> str:
     """The text of a queue message (or of the document inside a message blob)."""
     episode = "" if data.episode is None else f',"Episode":{data.episode}'
-    sender = data.sender
-    sent_by = (
-        "null"
-        if sender is None
-        else f'{{"InstanceId":{text(sender.instance_id)},"ExecutionId":{text(sender.execution_id)}}}'
-    )
+    sender, blob, trace = data.sender, data.compressed_blob_name, data.trace_context
     return (
         f'{{"$type":"DurableTask.AzureStorage.MessageData","ActivityId":{text(data.activity_id)},'
-        f'"TaskMessage":{_task_message(data.task_message)},"CompressedBlobName":{text(data.compressed_blob_name)},'
-        f'"SequenceNumber":{data.sequence_number}{episode},"Sender":{sent_by},'
-        f'"SerializableTraceContext":{text(data.trace_context)}}}'
+        f'"TaskMessage":{_task_message(data.task_message)},'
+        f'"CompressedBlobName":{"null" if blob is None else text(blob)},'
+        f'"SequenceNumber":{data.sequence_number}{episode},'
+        f'"Sender":{"null" if sender is None else _both_ids(sender.instance_id, sender.execution_id)},'
+        f'"SerializableTraceContext":{"null" if trace is None else text(trace)}}}'
     )
+
+
+@lru_cache(maxsize=1024)
+def _both_ids(instance_id: str, execution_id: str | None, kind: str = "") -> str:
+    """Both ids of an instance as an object: the same few are written into message after message."""
+    return f'{{{kind}"InstanceId":{text(instance_id)},"ExecutionId":{text(execution_id)}}}'
 
 
 def blob_reference(blob_name: str) -> MessageData:
@@ -86,7 +91,7 @@ def blob_reference(blob_name: str) -> MessageData:
 def _task_message(message: TaskMessage | None) -> str:
     if message is None:
         return "null"
-    event = message.event
+    target = message.target
     if message.orchestration_tags is None:
         context = "null"
     else:
@@ -95,8 +100,9 @@ def _task_message(message: TaskMessage | None) -> str:
             f'"OrchestrationTags":{_dictionary(message.orchestration_tags)}}}'
         )
     return (
-        f'{{"$type":"DurableTask.Core.TaskMessage","Event":{_event(event)},"SequenceNumber":0,'
-        f'"OrchestrationInstance":{_instance(message.target)},"OrchestrationExecutionContext":{context}}}'
+        f'{{"$type":"DurableTask.Core.TaskMessage","Event":{_event(message.event)},"SequenceNumber":0,'
+        f'"OrchestrationInstance":{_both_ids(target.instance_id, target.execution_id, _INSTANCE)},'
+        f'"OrchestrationExecutionContext":{context}}}'
     )
 
 
@@ -105,15 +111,14 @@ def _event(event: h.HistoryEvent) -> str:
     if writer is None:
         raise TypeError(f"{type(event).__name__} never travels on a queue")
     name, members = writer
-    played = "true" if event.is_played else "false"
     return (
-        f'{{"$type":"DurableTask.Core.History.{name}",{members(event)},"EventId":{event.event_id},"IsPlayed":{played},'
-        f'"Timestamp":"{format_message(event.timestamp)}"}}'
+        f'{{"$type":"DurableTask.Core.History.{name}",{members(event)},"EventId":{event.event_id},'
+        f'"IsPlayed":{"true" if event.is_played else "false"},"Timestamp":"{format_message(event.timestamp)}"}}'
     )
 
 
 def _instance(instance: h.OrchestrationInstance) -> str:
-    return f'{{{_INSTANCE},"InstanceId":{text(instance.instance_id)},"ExecutionId":{text(instance.execution_id)}}}'
+    return _both_ids(instance.instance_id, instance.execution_id, _INSTANCE)
 
 
 def _dictionary(tags: Mapping[str, str] | None) -> str:
@@ -238,14 +243,17 @@ def decode(body: str) -> MessageData:
     document = _parse(body)
     try:
         message = object_member(document, "TaskMessage")
+        activity_id, blob, trace = text_members(
+            document, ("ActivityId", "CompressedBlobName", "SerializableTraceContext")
+        )
         data = MessageData(
-            activity_id=text_member(document, "ActivityId") or _NO_GUID,
+            activity_id=activity_id or _NO_GUID,
             task_message=None if message is None else _read_task_message(message),
             sequence_number=whole_number(document, "SequenceNumber", bits=64) or 0,
             sender=_read_sender(object_member(document, "Sender")),
             episode=whole_number(document, "Episode"),
-            compressed_blob_name=text_member(document, "CompressedBlobName"),
-            trace_context=text_member(document, "SerializableTraceContext"),
+            compressed_blob_name=blob,
+            trace_context=trace,
         )
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise UndecodableMessageError(f"the message is not a MessageData document: {explain(error)}") from error
@@ -264,7 +272,7 @@ def _parse(body: str) -> dict[str, Any]:
                 f"the message is neither JSON nor Base64 of JSON, it begins with {body[:40]!r}"
             ) from error
     try:
-        document = _DECODER.decode(source)
+        document = read_json(source)
     except (ValueError, RecursionError) as error:
         raise UndecodableMessageError(f"the message is no JSON document: {error}") from error
     if not isinstance(document, dict):
@@ -280,7 +288,8 @@ def explain(error: Exception) -> str:
 def _read_sender(value: dict[str, Any] | None) -> Sender | None:
     if value is None:
         return None
-    return Sender(text_member(value, "InstanceId") or "", text_member(value, "ExecutionId"))
+    instance_id, execution_id = text_members(value, INSTANCE)
+    return Sender(instance_id or "", execution_id)
 
 
 def _read_task_message(value: dict[str, Any]) -> TaskMessage:

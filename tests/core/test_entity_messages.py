@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from durable_core.core.entity_ids import EntityId, is_entity
+from durable_core.core.entity_json import dumps
 from durable_core.core.entity_messages import (
     ReleaseMessage,
     RequestMessage,
@@ -153,3 +156,37 @@ def test_entity_ids_that_break_a_rule_are_refused(name: str, key: str) -> None:
 def test_texts_that_are_no_entity_id_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="entity id"):
         EntityId.parse(text)
+
+
+_texts = st.text() | st.none()
+_moments = st.integers(0, parse("9999-12-31T23:59:59Z"))
+
+
+@given(
+    st.builds(
+        RequestMessage,
+        id=st.text(min_size=1),
+        operation=_texts,
+        is_signal=st.booleans(),
+        input=_texts,
+        parent=_texts,
+        parent_execution=_texts,
+        due=_moments | st.none(),
+        timestamp=_moments,
+        predecessor=_moments,
+        create_trace=st.booleans(),
+        request_time=_texts,
+        parent_trace_context=st.none() | st.dictionaries(st.text(), st.text()),
+        is_core=st.booleans(),
+        type_name=_texts,
+    )
+)
+def test_the_text_of_a_request_is_that_of_its_members(request: RequestMessage) -> None:
+    assert request.encode() == dumps(request.to_json())
+
+
+def test_a_lock_request_is_written_with_its_lock_set() -> None:
+    locks = (EntityId("a", "1"), EntityId("b", "2"))
+    request = RequestMessage(id="x", operation=None, lockset=locks, position=1)
+    assert request.encode() == dumps(request.to_json())
+    assert RequestMessage.decode(request.encode()) == request

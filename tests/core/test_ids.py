@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from random import Random
 from typing import Any
+from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from durable_core.core.ids import dotnet_guid, new_guid, new_uuid, validate_instance_id
+from durable_core.core.ids import dotnet_guid, new_guid, new_uuid, random_guid, validate_instance_id
 
 MOMENT = datetime(2021, 5, 5, 18, 45, 32, 362000, tzinfo=timezone.utc)
 
@@ -55,3 +59,10 @@ def test_behaviours_15_16_the_uuids_of_the_python_sdk() -> None:
     assert new_uuid("eaee885b", MOMENT, 0) == "8e8bbd2d-1976-578e-9717-4686068a1494"
     assert new_uuid("eaee885b", MOMENT, 1) == "01204fe0-3f3c-5062-a063-301c6e27a719"
     assert str(new_guid("eaee885b", MOMENT, 0)) == "791b8c8a-2921-50ea-9941-c7289afe0698"
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_a_random_guid_is_a_version_4_uuid(seed: int) -> None:
+    guid = UUID(random_guid(Random(seed)))
+    assert guid == UUID(int=Random(seed).getrandbits(128), version=4)
+    assert str(guid) == random_guid(Random(seed))

@@ -180,12 +180,12 @@ class _Batch:
         for message in ready:
             if message.id != SEEN and self._is_new(message.id):
                 self.state.sorter.seen(message)
-                if not self._is_given_up(message):
+                if not (message.lockset and self._is_given_up(message)):
                     self._admit(message)
 
-    def _is_given_up(self, request: RequestMessage) -> bool:
+    def _is_given_up(self, lock: RequestMessage) -> bool:
         """The owner has released this lock already."""
-        return request.is_lock_request and f"{RELEASE} {request.id}" in self.receipts
+        return f"{RELEASE} {lock.id}" in self.receipts
 
     def _admit(self, request: RequestMessage) -> None:
         if request.parent is not None and request.parent == self.state.locked_by:
@@ -230,7 +230,7 @@ class _Batch:
             if self.executed >= self.rules.batch_limit:
                 self.front.appendleft(request)
                 break
-            if request.is_lock_request and self.broken is None:
+            if request.lockset and self.broken is None:
                 self._lock(request)
                 if self._has_next():
                     break

@@ -168,8 +168,9 @@ class DurableEntityContext:
             SerializationError: state or result cannot be written as JSON.
         """
         result = self._result if self._has_result else returned
-        what = f"operation '{self.operation_name}' of entity '{self.entity_id}'"
-        return Outcome(self._state_text(), encode_or_none(result, f"the result of {what}"), sent=self._sent)
+        operation = self._operation
+        what = f"the result of operation '{operation.name}' of entity '{operation.entity.instance_id}'"
+        return Outcome(self._state_text(), encode_or_none(result, what), sent=self._sent)
 
     def failure(self, message: str, trace: str) -> Outcome:
         """What it comes to when the function has raised: the state as it is now, for those who keep it."""
@@ -182,4 +183,6 @@ class DurableEntityContext:
     def _state_text(self) -> str | None:
         if not self._is_changed:
             return self._operation.state
-        return None if self._is_deleted else encode(self._state, f"the state of entity '{self.entity_id}'")
+        if self._is_deleted:
+            return None
+        return encode(self._state, f"the state of entity '{self._operation.entity.instance_id}'")

@@ -94,7 +94,9 @@ def _flag(value: Mapping[str, Any], name: str) -> bool:
 
 
 def _moment(value: Mapping[str, Any], name: str) -> int:
-    text = required_text(value, name)
+    text = value.get(name)
+    if type(text) is not str:
+        text = required_text(value, name)
     try:
         ticks = parse(text)
     except ValueError as error:

@@ -33,6 +33,7 @@ class EntitySession(Session):
     async def _sort(self, batch: list[Delivery]) -> Batch:
         result = Batch()
         state = await self._current_state(batch, [])
+        known = state.execution_id
         for delivery in batch:
             wanted = delivery.message.target.execution_id
             if not isinstance(delivery.event, EventRaised):
@@ -42,10 +43,10 @@ class EntitySession(Session):
                     type(delivery.event).__name__,
                 )
                 result.put(delivery, Verdict.DROP)
-            elif wanted is not None and wanted != state.execution_id:
+            elif wanted is not None and wanted != known:
                 result.put(delivery, Verdict.DROP)
             else:
-                result.put(delivery, Verdict.ACCEPT)
+                result.accepted.append(delivery)
         return result
 
     def _loaded(self, loaded: LoadedHistory) -> None:

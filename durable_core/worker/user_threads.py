@@ -168,7 +168,8 @@ class UserThreads:
             self._last_begin = self._clock()
             self._threads += 1
             self._coming += 1
-            threading.Thread(target=self._serve, name="durable-user", daemon=True).start()
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._serve, args=(loop,), name="durable-user", daemon=True).start()
 
     def _settle(self) -> None:
         self._telling = False  # first of all: what is finished from now on asks again
@@ -180,7 +181,7 @@ class UserThreads:
 
     # ---- in the threads --------------------------------------------------------------------------------------------
 
-    def _serve(self) -> None:
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
             self._arrive()
             while (call := self._next()) is not None:
@@ -190,11 +191,14 @@ class UserThreads:
                     self._finished.append(call)
                     loop_will_look = self._waiting and self._timer is not None
                 if not loop_will_look or call.is_lost:
-                    self._tell(call.future.get_loop())
+                    self._tell(loop)
                 if call.is_lost:
                     return
         except StoppedError:
             logger.debug("A call that was to be stopped had just ended.")
+            # It may have come anywhere: behind the note that the loop was asked, and before it was.
+            self._telling = False
+            self._tell(loop)
 
     def _arrive(self) -> None:
         with self._lock:

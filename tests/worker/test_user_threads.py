@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from typing import Any
 
 import pytest
 
@@ -161,4 +162,24 @@ async def test_results_are_told_while_more_waits_than_there_are_threads() -> Non
     assert await asyncio.wait_for(other.future, 1)
     end.set()
     assert all(await asyncio.gather(long.future, *(call.future for call in waiting)))
+    threads.close()
+
+
+async def test_results_are_told_when_a_stop_comes_while_the_loop_is_being_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = UserThreads(2)
+    loop = asyncio.get_running_loop()
+    ask = loop.call_soon_threadsafe
+    stops = [StoppedError()]
+
+    def stopped_once(*arguments: Any) -> Any:
+        if threading.current_thread().name == "durable-user" and stops:
+            raise stops.pop()
+        return ask(*arguments)
+
+    monkeypatch.setattr(loop, "call_soon_threadsafe", stopped_once)
+    for _ in range(2):
+        await asyncio.wait_for(threads.submit(lambda: time.sleep(0.02)).future, 5)  # the loop looks before it has ended
+    assert not stops
     threads.close()

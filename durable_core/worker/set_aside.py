@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from durable_core.core.history import OrchestrationStatus
 from durable_core.errors import (
     AlreadyExistsError,
     AuthenticationError,
@@ -41,9 +42,9 @@ class SetAside:
         message_id, count = message.receipt.message_id, message.dequeue_count
         reason = f"The message cannot be read: {error}"
         try:
-            if isinstance(error, MissingBlobError) and await self._was_purged(PayloadStore.instance_of(error.name)):
+            if isinstance(error, MissingBlobError) and await self._is_needless(error.name):
                 logger.info(
-                    "Message %s of queue %s is for an instance that was purged and is dropped.", message_id, queue
+                    "Message %s of queue %s is dropped: its instance was purged, or it taken back.", message_id, queue
                 )
                 await self._hub.account.queues.delete(queue, message.receipt)
                 return
@@ -58,11 +59,14 @@ class SetAside:
         except StorageError as failure:
             logger.warning("Message %s of queue %s could not be set aside yet: %s", message_id, queue, failure)
 
-    async def _was_purged(self, instance_id: str) -> bool:
-        """Neither a row nor a history is there; a purge has taken the blobs of messages along."""
-        hub = self._hub
+    async def _is_needless(self, blob: str) -> bool:
+        """Nobody waits for the message that the blob carried: a purge takes the blobs of messages along, and an episode
+        that is not committed those of its starts, of which a second copy may be on its way."""
+        hub, instance_id = self._hub, PayloadStore.instance_of(blob)
         row = await hub.instances.get(instance_id, with_payloads=False)
-        return row is None and (await hub.history.load(instance_id, with_blobs=False)).etag is None
+        if row is not None:
+            return hub.payloads.is_message_document(blob) and row.runtime_status is not OrchestrationStatus.Pending
+        return (await hub.history.load(instance_id, with_blobs=False)).etag is None
 
     async def failed(self, held: HeldMessage, error: Exception) -> bool:
         """Set a message aside whose processing has failed too often; False if it is to be put off once more.

@@ -14,6 +14,7 @@ import pytest
 from durable_core.core.history import (
     EventRaised,
     ExecutionCompleted,
+    ExecutionStarted,
     GenericEvent,
     OrchestrationInstance,
     OrchestrationStatus,
@@ -413,6 +414,36 @@ def test_a_message_whose_blob_went_with_its_instance_is_dropped(is_there: bool) 
         await asyncio.sleep(300)
         assert world.left_over() == {}
         assert len(await one.hub.poison.list()) == (2 if is_there else 0)
+
+    run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_the_second_copy_of_a_start_that_was_taken_back_is_dropped(has_begun: bool) -> None:
+    """The first copy went with its blob; the episode that won the race has started the child as well."""
+
+    async def main() -> None:
+        world = world_of()
+        one = await world.start()
+        later = None if has_begun else one.hub.now() + 3600 * PER_SECOND
+        await one.client.start_new("waiter", instance_id="child", start_at=later)
+        await asyncio.sleep(5)
+        start = ExecutionStarted(
+            timestamp=one.hub.now(),
+            instance=OrchestrationInstance("child", "of the loser"),
+            name="waiter",
+            version="",
+            input=json.dumps("x" * 100_000),
+        )
+        await one.hub.messages.send(TaskMessage(start, start.instance), sender=None)
+        for name in blobs_of(world, "child"):
+            await one.hub.payloads.delete(name)
+        await asyncio.sleep(300)
+        # One that a client has announced and that is lost is for somebody to look at.
+        assert len(await one.hub.poison.list()) == (0 if has_begun else 1)
+        assert sum(world.left_over().values()) == (0 if has_begun else 1), (
+            "the start that is to come waits for its time"
+        )
 
     run(main(), limit=3600)
 

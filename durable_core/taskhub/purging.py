@@ -28,16 +28,27 @@ class Purger:
         """Remove a finished instance; False if it was started again, or removed by somebody else, meanwhile.
 
         Args:
-            status: its row, whose ETag must still hold.
+            status: its row.
         """
         try:
             if not await self._purge_history(status.instance_id):
                 return False
             await self._purge_blobs(status.instance_id)
-            await self._hub.instances.delete(status.instance_id, status.etag)
-        except (NotFoundError, PreconditionFailedError):
+            return await self._delete_instance(status)
+        except NotFoundError:
             return False
-        return True
+
+    async def _delete_instance(self, status: InstanceStatus) -> bool:
+        """Delete the row, again if it was only written once more: a worker repairs rows that may be behind."""
+        while True:
+            try:
+                await self._hub.instances.delete(status.instance_id, status.etag)
+                return True
+            except PreconditionFailedError:
+                now = await self._hub.instances.get(status.instance_id, with_payloads=False)
+                if now is None or not _is_same(now, status):
+                    return False
+                status = now
 
     async def _purge_history(self, instance_id: str) -> bool:
         key = escape_key(instance_id)
@@ -72,3 +83,7 @@ class Purger:
         for folder in sorted(folders):
             names = await self._hub.payloads.names(folder)
             await asyncio.gather(*(self._hub.payloads.delete(name) for name in names))
+
+
+def _is_same(now: InstanceStatus, before: InstanceStatus) -> bool:
+    return (now.execution_id, now.runtime_status) == (before.execution_id, before.runtime_status)

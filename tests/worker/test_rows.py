@@ -14,6 +14,7 @@ from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import InstanceExistsError, NotFoundError, UnavailableError
 from durable_core.storage.base import ANY
 from durable_core.storage.memory import StorageCall
+from durable_core.taskhub.purging import Purger
 from durable_core.testing.virtual_time import run
 from tests.worker.sample import FUNCTIONS
 from tests.worker.world import Process, World, finish
@@ -197,5 +198,27 @@ def test_a_start_whose_instance_is_purged_meanwhile_leaves_no_blob_behind(size: 
         status = await client.get_status("again")
         assert status is not None and status.name == "waiter"
         assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("is_new_run", [False, True])
+def test_a_purge_is_not_stopped_by_a_repair_that_writes_the_same_row_once_more(is_new_run: bool) -> None:
+    """Its history is gone by then, so that nobody would ever write the row again."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        await finish(one, "hello5", instance_id="h")
+        await world.settle()
+        seen = await one.hub.instances.get("h", with_payloads=False)
+        assert seen is not None
+        if is_new_run:
+            await one.client.start_new("waiter", instance_id="h", start_at=one.hub.now() + 60 * PER_SECOND)
+        else:
+            await one.hub.instances.merge({"PartitionKey": "h", "RowKey": "", "RuntimeStatus": "Completed"}, ANY)
+        assert await Purger(one.hub).purge(seen) is not is_new_run
+        rows = [row.values["RuntimeStatus"] for row in world.storage.rows(world.names.instances)]
+        assert rows == (["Pending"] if is_new_run else [])
 
     run(main(), limit=3600)

@@ -77,8 +77,12 @@ class LocalWorker(Protocol):
     def wake(self, instance_id: str) -> None:
         """A message was written visible into the instance's control queue."""
 
-    def accept(self, sent: Sent, *, is_new_instance: bool = False) -> None:
-        """Handle a message that was written invisible for ``message_lease`` seconds."""
+    def accept(self, sent: Sent, *, new_row: str | None = None) -> None:
+        """Handle a message that was written invisible for ``message_lease`` seconds.
+
+        Args:
+            new_row: of a start, the ETag of the Instances row if it is a new one.
+        """
 
     def watch(self, instance_id: str) -> asyncio.Future[ExecutionCompleted]:
         """A future of the instance's end."""
@@ -175,7 +179,7 @@ class TextClient:
         due = event.scheduled_start_time
         sent = await self._send(message, None if due is None else hop(due, self._hub.now()))
         try:
-            await self._hub.instances.create(event, existing, sent.input_url)
+            row = await self._hub.instances.create(event, existing, sent.input_url)
         except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as conflict:
             try:
                 await self._hub.account.queues.delete(sent.queue, sent.receipt)
@@ -184,7 +188,7 @@ class TextClient:
             except (NotFoundError, PreconditionFailedError):
                 logger.debug("The start of '%s' was already received; its worker will discard it.", event.instance)
             return False
-        self._hand_over(sent, is_new_instance=existing is None)
+        self._hand_over(sent, new_row=row if existing is None else None)
         return True
 
     def _check_replaceable(self, existing: InstanceStatus | None, replaceable: Collection[OrchestrationStatus]) -> None:
@@ -530,13 +534,13 @@ class TextClient:
         delay = worker.message_lease if worker is not None and handed_over else 0
         return await self._hub.messages.send(message, sender=CLIENT, delay=delay)
 
-    def _hand_over(self, sent: Sent, *, is_new_instance: bool = False) -> None:
+    def _hand_over(self, sent: Sent, *, new_row: str | None = None) -> None:
         """Give a message to the local worker; one written visible is left to whoever polls its queue."""
         message = sent.data.task_message
         if self._worker is None or message is None or _is_scheduled(message):
             return
         if sent.delay:
-            self._worker.accept(sent, is_new_instance=is_new_instance)
+            self._worker.accept(sent, new_row=new_row)
         else:
             self._worker.wake(message.target.instance_id)
 

@@ -113,8 +113,8 @@ class InstanceStore:
             return value
         return message.event.input
 
-    async def create(self, event: ExecutionStarted, existing: InstanceStatus | None, input_url: str | None) -> None:
-        """Write the row of a new instance, or replace ``existing`` if nobody changed it meanwhile.
+    async def create(self, event: ExecutionStarted, existing: InstanceStatus | None, input_url: str | None) -> str:
+        """Write the row of a new instance, or replace ``existing`` if nobody changed it meanwhile; returns its ETag.
 
         Args:
             input_url: URL of the start message's blob, if it has one.
@@ -132,9 +132,8 @@ class InstanceStore:
         row = instance_table.created(event, hub=self._names.hub, now=self._now(), input_url=input_url)
         try:
             if existing is None:
-                await self._tables.insert(self._names.instances, row)
-            else:
-                await self._tables.replace(self._names.instances, row, etag=existing.etag)
+                return await self._tables.insert(self._names.instances, row)
+            return await self._tables.replace(self._names.instances, row, etag=existing.etag)
         except (AlreadyExistsError, PreconditionFailedError, NotFoundError):
             # A try whose answer was lost may have written the row: then it is ours, and nobody was faster.
             stands = await self.get(event.instance.instance_id, with_payloads=False)
@@ -142,6 +141,7 @@ class InstanceStore:
                 if own_blob is not None:
                     await self._payloads.delete(own_blob)
                 raise
+            return stands.etag
 
     def checkpoint(
         self,

@@ -14,18 +14,18 @@ class Delivery:
     Args:
         held: the message itself; for the result of an activity that ran here, the *work item* that produced it.
         is_result: ``held`` is such a work item (design rule 4, "results without a reply message").
-        is_new_instance: a start whose Instances row was inserted by this process, so that no older run can exist.
+        new_row: of a start, ETag of the Instances row that this process has inserted for it: no older run can exist.
     """
 
-    __slots__ = ("dequeue_count", "event", "held", "instance_id", "is_new_instance", "is_result", "message")
+    __slots__ = ("dequeue_count", "event", "held", "instance_id", "is_result", "message", "new_row")
 
     def __init__(
-        self, message: TaskMessage, held: HeldMessage, is_result: bool = False, is_new_instance: bool = False
+        self, message: TaskMessage, held: HeldMessage, is_result: bool = False, new_row: str | None = None
     ) -> None:
         self.message = message
         self.held = held
         self.is_result = is_result
-        self.is_new_instance = is_new_instance
+        self.new_row = new_row
         self.event = message.event
         self.instance_id = message.target.instance_id
         self.dequeue_count = held.dequeue_count

@@ -11,7 +11,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from durable_core.errors import DurableError, NotFoundError, StorageError, UnavailableError
+from durable_core.errors import (
+    DurableError,
+    NotFoundError,
+    PreconditionFailedError,
+    StorageError,
+    UnavailableError,
+)
 from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.instance_table import merge_columns
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
@@ -30,8 +36,22 @@ _LATE = 15.0
 
 
 @dataclass(slots=True)
+class RowVersion:
+    """The row that an execution's next merge shall meet: it may be another run's by now, after a purge.
+
+    Attributes:
+        etag: the row's; None where there may be none yet, ``ANY`` if it is not known.
+        is_lost: the run was purged, or another one has begun, so that nothing may be merged any more.
+    """
+
+    etag: str | None
+    is_lost: bool = False
+
+
+@dataclass(slots=True)
 class _Pending:
     entity: Entity
+    row: RowVersion
     covered: list[HeldMessage]
     since: float
     after: list[Callable[[], None]] = field(default_factory=list)
@@ -41,18 +61,19 @@ class RowMerges:
     """Writes the rows of all instances of this worker.
 
     Args:
-        merge: sends one merge, of an existing row only if an ETag is given.
+        merge: sends one merge, of an existing row only if an ETag is given; returns the new one.
         leases: deletes the covered messages.
         owns: the instance still belongs to this worker.
-        repair: writes an instance's row from its history; of a run (its execution id) that was purged none is left.
+        repair: writes an instance's row from its history and returns its ETag; None if the run (its execution id) was
+            purged, so that none is left, or another one has begun.
     """
 
     def __init__(
         self,
-        merge: Callable[[Entity, str | None], Awaitable[object]],
+        merge: Callable[[Entity, str | None], Awaitable[str]],
         leases: MessageLeases,
         owns: Callable[[str], bool],
-        repair: Callable[[str, str], Awaitable[None]],
+        repair: Callable[[str, str], Awaitable[str | None]],
     ) -> None:
         self._merge = merge
         self._leases = leases
@@ -74,19 +95,23 @@ class RowMerges:
         covered: list[HeldMessage],
         after: Callable[[], None] | None = None,
         *,
+        row: RowVersion,
         since: float,
     ) -> None:
         """Merge ``entity`` as soon as the instance's merge in flight is through, then delete ``covered``.
 
         Args:
+            row: the same for all merges of an execution in memory; follows what is written.
             after: called when the row says so and the messages are gone.
             since: loop time at which the write of the history began that the row follows.
         """
         waiting = self._pending.get(instance_id)
         if waiting is None:
-            waiting = self._pending[instance_id] = _Pending(entity, covered, since)
+            waiting = self._pending[instance_id] = _Pending(entity, row, covered, since)
         else:
             waiting.entity = merge_columns(waiting.entity, entity)
+            if waiting.row.etag is not None:
+                waiting.row = row
             waiting.covered.extend(covered)
         if after is not None:
             waiting.after.append(after)
@@ -111,15 +136,14 @@ class RowMerges:
 
     async def _send(self, instance_id: str, pending: _Pending) -> None:
         pause = 1.0
-        # Only what begins a generation may make a row. Any other, should it arrive late, meets a purged instance's.
-        known_etag = None if "CreatedTime" in pending.entity else ANY
-        while True:
+        row = pending.row
+        while not row.is_lost:
             try:
-                await self._merge(pending.entity, known_etag)
+                row.etag = await self._merge(pending.entity, row.etag)
                 break
-            except NotFoundError:
-                # Either nobody has written it yet, or the instance was purged meanwhile: the history tells.
-                await self._write_again(instance_id, str(pending.entity["ExecutionId"]))
+            except (NotFoundError, PreconditionFailedError):
+                # Nobody has written it yet, or somebody else has, or the instance was purged: the history tells.
+                await self._write_again(instance_id, pending)
                 break
             except UnavailableError as error:
                 logger.warning(
@@ -130,7 +154,8 @@ class RowMerges:
                 )
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 30.0)
-                known_etag = ANY
+                if row.etag is None:
+                    row.etag = ANY  # this try may have made the row
                 if self._is_outrun(instance_id, pending.since):
                     await self._give_up(instance_id, pending)
                     return
@@ -140,18 +165,20 @@ class RowMerges:
                 await asyncio.gather(*(self._put_off(held) for held in pending.covered))
                 return
         if self._is_outrun(instance_id, pending.since) or _age(pending.since) > _LATE:
-            await self._write_again(instance_id, str(pending.entity["ExecutionId"]))
+            await self._write_again(instance_id, pending)
         await side_by_side(self._delete, pending.covered)
         for call in pending.after:
             call()
 
-    async def _write_again(self, instance_id: str, execution_id: str) -> None:
+    async def _write_again(self, instance_id: str, pending: _Pending) -> None:
         """The next owner may have written a newer row, which ours has just covered."""
+        execution_id, row = str(pending.entity["ExecutionId"]), pending.row
         pause = 1.0
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                await self._repair(instance_id, execution_id)
+                row.etag = await self._repair(instance_id, execution_id)
+                row.is_lost = row.etag is None
                 if _age(began) <= _QUICK:
                     return
             except UnavailableError as error:

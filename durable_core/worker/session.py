@@ -39,12 +39,13 @@ from durable_core.core.replay import OrchestrationRun, Orchestrator
 from durable_core.core.state import RuntimeState, answered_parent, identity, settled_id
 from durable_core.core.versioning import VersionFailure
 from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
-from durable_core.storage.base import Entity
+from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
 from durable_core.taskhub.instance_table import InstanceStatus, Urls
 from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
+from durable_core.worker.row_merges import RowVersion
 from durable_core.worker.row_rules import is_meant_for, is_of_later_run, is_start_to_come, is_up_to_date
 from durable_core.worker.start_rules import is_repeated_start, judge_start, make_sure_to_be_first
 from durable_core.worker.user_code import EndlessCodeError
@@ -95,6 +96,7 @@ class Session:
         self._state: RuntimeState | None = None
         self._run: OrchestrationRun | None = None
         self._etag: str | None = None
+        self._row_version: RowVersion | None = None
         self._leftovers: Sequence[str] = ()
         self._blobs: dict[tuple[int, str], str] = {}
         """Blobs that hold overflowed columns of this generation."""
@@ -120,6 +122,7 @@ class Session:
         self._state = None
         self._run = None
         self._etag = None
+        self._row_version = None
         self._leftovers = ()
         self._blobs = {}
         self._replaced = []
@@ -189,13 +192,16 @@ class Session:
                 result.put(delivery, Verdict.DEFER)  # a later start of the same id: first this one gets its episode
                 continue
             verdict = Verdict.ACCEPT
-            if not delivery.is_new_instance and event.parent is None:
+            version = None if delivery.new_row is None else RowVersion(delivery.new_row)
+            if version is None and event.parent is None:
                 row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
                 lease = self._manager.settings.message_lease
                 verdict = judge_start(event, delivery.held, row, state, lease=lease)
+                version = None if row is None else RowVersion(row.etag)
             result.put(delivery, verdict)
             if verdict is Verdict.ACCEPT:
                 starting = event
+                self._row_version = version
                 if state.started is not None:
                     state = self._begin_generation()
         seen = set()
@@ -222,7 +228,7 @@ class Session:
             if not newer and not any(isinstance(delivery.event, GenericEvent) for delivery in batch):
                 return self._state
             self.forget()
-        if any(start.is_new_instance for start in starts):
+        if any(start.new_row is not None for start in starts):
             self._state = RuntimeState()
             return self._state
         loaded = await self._manager.hub.history.load(self.instance_id)
@@ -318,26 +324,25 @@ class Session:
         if row is None or not (is_of_later_run(row, state) or is_up_to_date(row, state)):
             self.forget()
             state = await self._current_state([], [])  # behind the row, so that nothing newer is covered
-            if state.started is not None and not await self._write_row(state, row):
+            if state.started is not None and await self._write_row(state, row) is None:
                 batch.deferred.extend(dropped)
                 return
         await self._manager.delete(dropped)
 
-    async def _write_row(self, state: RuntimeState, row: InstanceStatus | None) -> bool:
+    async def _write_row(self, state: RuntimeState, row: InstanceStatus | None) -> str | None:
         """Write the whole row from the history, unless ``row`` has changed since it was read, before the history was.
 
         Returns:
-            False if it has changed: what the history says may be old, too.
+            Its ETag; None if it has changed: what the history says may be old, too.
         """
         if state.is_rewinding:
-            return True  # the row says Failed until the instance is woken
+            return ANY if row is None else row.etag  # it says Failed until the instance is woken
         entity = self._whole_row(state, await self._custom_status(state))
         try:
-            await self._manager.hub.instances.merge(entity, None if row is None else row.etag)
+            return await self._manager.hub.instances.merge(entity, None if row is None else row.etag)
         except (NotFoundError, PreconditionFailedError):
             self.forget()
-            return False
-        return True
+            return None
 
     def _whole_row(self, state: RuntimeState, status: str | None) -> Entity:
         """What makes the Instances row agree with the history, however far behind it is."""
@@ -349,21 +354,25 @@ class Session:
             self.instance_id, state.execution_id, events, status, urls, keeps_status=state.is_continued
         )
 
-    async def repair(self, execution_id: str) -> None:
+    async def repair(self, execution_id: str) -> str | None:
         """Write the Instances row from the history, whatever it says now.
 
         Args:
             execution_id: of the run that a merge has just written; if it was purged meanwhile, its row goes again.
+
+        Returns:
+            The row's ETag, None if there is no row of this run any more.
         """
-        written = False
-        while not written:
+        while True:
             row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
             state = await self._current_state([], [])
             if state.started is None:
-                written = self._etag is not None or await self._remove_row(row, execution_id)
-            else:
-                is_newer = row is not None and is_of_later_run(row, state)
-                written = is_newer or await self._write_row(state, row)
+                if self._etag is not None or await self._remove_row(row, execution_id):
+                    return None
+            elif row is not None and is_of_later_run(row, state):
+                return None
+            elif (etag := await self._write_row(state, row)) is not None:
+                return etag
 
     async def _remove_row(self, row: InstanceStatus | None, execution_id: str) -> bool:
         """Remove the row of a purged run; False if it has changed since it was read."""
@@ -473,7 +482,7 @@ class Session:
                 episode.events,
                 etag=self._etag,
                 leftovers=self._leftovers,
-                replaces=any(delivery.is_new_instance for delivery in batch.accepted),
+                replaces=any(delivery.new_row is not None for delivery in batch.accepted),
                 receipts=self._receipts_text(),
                 inherited_status=state.inherited_status if episode.first == 0 else None,
             )
@@ -487,6 +496,8 @@ class Session:
             # Whether history was written is not known, so the messages must stay; they appear when their lease ends.
             manager.abandon_reserved(written)
             raise
+        # A row that the session has not seen is there if a history is, but for the row that a crash has left unwritten.
+        row = self._row_version = self._row_version or RowVersion(None if self._etag is None else ANY)
         self._etag = appended.etag
         if episode.afterwards:
             # If this fails the received messages come back, and the history that they meet tells what is to be sent.
@@ -524,7 +535,7 @@ class Session:
                 manager.delete_blobs(replaced)
 
         covered = [delivery.held for delivery in (*batch.accepted, *batch.dropped)]
-        manager.merges.submit(self.instance_id, entity, covered, after, since=since)
+        manager.merges.submit(self.instance_id, entity, covered, after, row=row, since=since)
         if finished is not None or manager.settings.force_replay:
             self.forget()
 

@@ -186,8 +186,8 @@ class Sessions:
             self._active[instance_id] = session
             session.task = asyncio.create_task(self._work(session))
 
-    async def _repair(self, instance_id: str, execution_id: str) -> None:
-        await self._new_session(instance_id, self.hub.partition_of(instance_id)).repair(execution_id)
+    async def _repair(self, instance_id: str, execution_id: str) -> str | None:
+        return await self._new_session(instance_id, self.hub.partition_of(instance_id)).repair(execution_id)
 
     def _new_session(self, instance_id: str, partition: int) -> Session:
         kind = EntitySession if is_entity(instance_id) else Session

@@ -279,12 +279,12 @@ class TaskHubWorker:
             if queue == self.hub.names.control_queue(partition):
                 listener.signal()
 
-    def accept(self, sent: Sent, *, is_new_instance: bool = False) -> None:
+    def accept(self, sent: Sent, *, new_row: str | None = None) -> None:
         """Handle a message that a client of this process wrote invisible."""
         message = sent.data.task_message
         assert message is not None
         held = self._leases.hold(HeldMessage(sent.queue, sent.receipt, sent.data, 1, sent.inserted, sent.blob))
-        self.sessions.deliver(Delivery(message, held, is_new_instance=is_new_instance))
+        self.sessions.deliver(Delivery(message, held, new_row=new_row))
 
     def watch(self, instance_id: str) -> asyncio.Future[ExecutionCompleted]:
         """A future of the instance's end, as this worker sees it."""

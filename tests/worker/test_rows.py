@@ -37,7 +37,7 @@ def hold_merges(process: Process) -> asyncio.Event:
     merges = process.worker.sessions.merges
     original = merges._merge
 
-    async def late(*arguments: Any) -> object:
+    async def late(*arguments: Any) -> str:
         await held.wait()
         return await original(*arguments)
 
@@ -125,15 +125,17 @@ def test_a_row_is_not_repaired_ahead_of_a_merge_that_is_under_way() -> None:
     run(main(), limit=3600)
 
 
+@pytest.mark.parametrize("begins_anew", [False, True])
+@pytest.mark.parametrize("is_local", [True, False])
 @pytest.mark.parametrize("is_first", [True, False])
-def test_a_merge_that_comes_after_the_purge_leaves_no_row(is_first: bool) -> None:
+def test_a_merge_that_comes_after_the_purge_leaves_no_trace(is_first: bool, is_local: bool, begins_anew: bool) -> None:
     async def main() -> None:
         world = World(FUNCTIONS)
         one = await world.start()
         if is_first:
             held = hold_merges(one)
-        await one.client.start_new("waiter", instance_id="w")
-        await asyncio.sleep(1)
+        await (one.client if is_local else world.client()).start_new("waiter", instance_id="w")
+        await asyncio.sleep(30)
         if not is_first:
             held = hold_merges(one)
         await one.client.raise_event("w", "unexpected", "1")
@@ -143,9 +145,14 @@ def test_a_merge_that_comes_after_the_purge_leaves_no_row(is_first: bool) -> Non
         await asyncio.sleep(90)  # the partitions pass on
         await world.client().raise_event("w", "go", '"x"')
         await purged(world, "w")
+        if begins_anew:
+            later = one.hub.now() + 3600 * PER_SECOND
+            await world.client().start_new("hello5", instance_id="w", start_at=later)
+        rows = world.storage.rows(world.names.instances)
         held.set()
         await asyncio.sleep(60)
-        assert world.storage.rows(world.names.instances) == []
+        assert len(rows) == begins_anew
+        assert world.storage.rows(world.names.instances) == rows
 
     run(main(), limit=3600)
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from durable_core.core.history import ExecutionStarted, OrchestrationStatus
+from durable_core.core.ids import descends
 from durable_core.core.state import RuntimeState
 from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.start_rules import CLOCKS_DIFFER
-
-
-def is_start_to_come(row: InstanceStatus, state: RuntimeState) -> bool:
-    """A client has started the instance anew, and the history is still that of the run before."""
-    return row.runtime_status is OrchestrationStatus.Pending and row.execution_id != state.execution_id
 
 
 def is_meant_for(item: Delivery, row: InstanceStatus, state: RuntimeState) -> bool:
@@ -27,7 +23,12 @@ def is_of_later_run(row: InstanceStatus, state: RuntimeState) -> bool:
     history has left behind."""
     is_to_come = row.runtime_status is OrchestrationStatus.Pending
     is_newer = is_to_come or (row.last_updated_time or 0) >= state.events[-1].timestamp
-    return is_newer and row.execution_id != state.execution_id
+    return is_newer and row.execution_id != state.execution_id and not _is_of_earlier_generation(row, state)
+
+
+def _is_of_earlier_generation(row: InstanceStatus, state: RuntimeState) -> bool:
+    """The run of the row has begun and gone on, and no merge has said so."""
+    return state.is_continued and descends(state.execution_id or "", row.execution_id or "")
 
 
 def is_up_to_date(row: InstanceStatus, state: RuntimeState) -> bool:

@@ -46,7 +46,7 @@ from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
 from durable_core.worker.row_merges import RowVersion
-from durable_core.worker.row_rules import is_meant_for, is_of_later_run, is_start_to_come, is_up_to_date
+from durable_core.worker.row_rules import is_meant_for, is_of_later_run, is_up_to_date
 from durable_core.worker.start_rules import is_repeated_start, judge_start, make_sure_to_be_first
 from durable_core.worker.user_code import EndlessCodeError
 
@@ -316,12 +316,13 @@ class Session:
     async def _repair_row(self, state: RuntimeState, batch: Batch) -> None:
         """The history holds these messages already; a crash may have come between it and the Instances row."""
         row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
-        if row is not None and state.is_finished and is_start_to_come(row, state):
+        is_later = row is not None and is_of_later_run(row, state)
+        if row is not None and is_later and state.is_finished and row.runtime_status is OrchestrationStatus.Pending:
             early = [item for item in batch.dropped if is_meant_for(item, row, state)]
             if early:
                 await self._keep_for_start(batch, early, row)
         dropped = batch.dropped
-        if row is None or not (is_of_later_run(row, state) or is_up_to_date(row, state)):
+        if row is None or not (is_later or is_up_to_date(row, state)):
             self.forget()
             state = await self._current_state([], [])  # behind the row, so that nothing newer is covered
             if state.started is not None and await self._write_row(state, row) is None:

@@ -582,3 +582,33 @@ def test_a_worker_that_slept_does_not_begin_an_instance_that_has_ended_and_was_p
         assert world.left_over() == {}
 
     run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("is_local", [True, False])
+def test_the_row_of_a_run_that_continued_as_new_in_a_first_commit_without_an_answer_is_repaired(is_local: bool) -> None:
+    """It still is the client's, of the first generation; that is no start to come."""
+
+    async def main() -> None:
+        def hops(run: OrchestrationRun) -> str | None:
+            if decode(run.input) == "last":
+                return "there"
+            run.continue_as_new('"last"')
+            return None
+
+        world = World(functions({"hops": hops}, {}))
+        one = await world.start()
+        lost: list[StorageCall] = []
+
+        def lose(call: StorageCall) -> None:
+            if call.kind == "table.transaction" and call.detail == "h" and not lost:
+                lost.append(call)
+                raise UnavailableError("the answer is lost", status=503)
+
+        world.faults.after_hooks.append(lose)
+        await (one.client if is_local else world.client()).start_new("hops", instance_id="h")
+        await asyncio.sleep(120)
+        assert lost
+        assert await status_of(one, "h") is OrchestrationStatus.Completed
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)

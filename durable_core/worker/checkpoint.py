@@ -56,14 +56,29 @@ class Written:
         return HeldMessage(sent.queue, sent.receipt, sent.data, 1, sent.inserted, sent.blob)
 
 
+@struct
+class _Doubt:
+    """Messages of an episode of which it is not known whether its history was written.
+
+    Attributes:
+        etag: of the sentinel that it was to be written upon.
+        until: loop time at which the last of them has been taken by somebody, or can be.
+    """
+
+    etag: str | None
+    written: Sequence[Written]
+    until: float
+
+
 class OutgoingMessages:
-    """Sends the messages of episodes, and takes back those of an episode that lost its race."""
+    """Sends the messages of episodes, and takes back those of an episode that is not committed."""
 
     def __init__(self, hub: TaskHub, settings: WorkerSettings, slots: Slots, owns: Callable[[str], bool]) -> None:
         self._hub = hub
         self._settings = settings
         self._slots = slots
         self._owns = owns
+        self._doubts: dict[str, _Doubt] = {}
 
     async def send(self, outgoing: Sequence[Outgoing], *, sender: Sender, episode: int) -> list[Written]:
         """Write all messages; those that this process will consume are born invisible.
@@ -124,7 +139,28 @@ class OutgoingMessages:
     async def take_back(self, written: Sequence[Written]) -> None:
         """Delete the messages of an episode that will not be committed, as far as nobody has taken them."""
         self._slots.release(reserved(written))
+        await self._delete(written)
 
+    def doubt(self, instance_id: str, etag: str | None, written: Sequence[Written]) -> None:
+        """Keep in mind messages that stay in their queues, because their history may have been written upon ``etag``.
+
+        The slots of work items among them have been released.
+        """
+        now = asyncio.get_running_loop().time()
+        self._doubts = {key: doubt for key, doubt in self._doubts.items() if doubt.until > now}
+        if written:
+            self._doubts[instance_id] = _Doubt(etag, written, now + self._settings.message_lease)
+
+    async def settle_doubt(self, instance_id: str, etag: str | None) -> None:
+        """Another episode is committed upon ``etag``: take back the messages of the one before it, if that never was.
+
+        Whatever is still to be sent the other one has sent once more.
+        """
+        doubt = self._doubts.pop(instance_id, None) if self._doubts else None
+        if doubt is not None and doubt.etag == etag:
+            await self._delete(doubt.written)
+
+    async def _delete(self, written: Sequence[Written]) -> None:
         async def one(item: Written) -> None:
             try:
                 await self._hub.account.queues.delete(item.sent.queue, item.sent.receipt)

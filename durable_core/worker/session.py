@@ -496,7 +496,9 @@ class Session:
         except BaseException:
             # Whether history was written is not known, so the messages must stay; they appear when their lease ends.
             manager.abandon_reserved(written)
+            manager.outgoing.doubt(self.instance_id, self._etag, written)
             raise
+        await manager.outgoing.settle_doubt(self.instance_id, self._etag)
         # A row that the session has not seen is there if a history is, but for the row that a crash has left unwritten.
         row = self._row_version = self._row_version or RowVersion(None if self._etag is None else ANY)
         self._etag = appended.etag

@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -528,87 +527,5 @@ def test_a_recursive_termination_does_not_pass_over_a_child_that_begins_late() -
         await client.terminate(parent, "enough", recursive=True)
         await asyncio.sleep(60)
         assert await status_of(one, "child") is OrchestrationStatus.Terminated
-
-    run(main(), limit=3600)
-
-
-def hold_episodes(process: Process) -> asyncio.Event:
-    """Let the episodes of a worker, run but not yet committed, go on when the event is set."""
-    held = asyncio.Event()
-    outgoing = process.worker.sessions.outgoing
-    original = outgoing.send
-
-    async def late(*arguments: Any, **named: Any) -> Any:
-        written = await original(*arguments, **named)
-        await held.wait()
-        return written
-
-    outgoing.send = late  # type: ignore[method-assign]
-    return held
-
-
-@pytest.mark.parametrize("after", ["purge", "new start"])
-@pytest.mark.parametrize("is_local", [True, False])
-def test_a_worker_that_slept_does_not_begin_an_instance_that_has_ended_and_was_purged(
-    after: str, is_local: bool
-) -> None:
-    """No history stands there any more, so that the ETag of its sentinel keeps nobody away."""
-
-    async def main() -> None:
-        world = world_of()
-        one = await world.start()
-        client = world.client()
-        held = hold_episodes(one)
-        await (one.client if is_local else client).start_new("hello5", instance_id="late")
-        await asyncio.sleep(30)
-
-        def lose(call: StorageCall) -> None:
-            if call.client == "one" and (call.resource == world.names.partitions or call.kind == "queue.update"):
-                raise UnavailableError("injected", status=503)
-
-        world.faults.before_hooks.append(lose)
-        await world.start("two")
-        ended = await client.wait_for_completion("late", timeout=300)
-        assert ended is not None and ended.runtime_status is OrchestrationStatus.Completed
-        await client.purge("late")
-        if after == "new start":
-            await client.start_new("has_children", instance_id="late")
-            await asyncio.sleep(60)
-        held.set()
-        await asyncio.sleep(300)
-        rows = {row.values["PartitionKey"]: row.values["Name"] for row in world.storage.rows(world.names.instances)}
-        assert rows.get("late") == ("has_children" if after == "new start" else None)
-        assert world.history("late")[:1] == (["OrchestratorStarted"] if after == "new start" else [])
-        assert world.left_over() == {}
-
-    run(main(), limit=3600)
-
-
-@pytest.mark.parametrize("is_local", [True, False])
-def test_the_row_of_a_run_that_continued_as_new_in_a_first_commit_without_an_answer_is_repaired(is_local: bool) -> None:
-    """It still is the client's, of the first generation; that is no start to come."""
-
-    async def main() -> None:
-        def hops(run: OrchestrationRun) -> str | None:
-            if decode(run.input) == "last":
-                return "there"
-            run.continue_as_new('"last"')
-            return None
-
-        world = World(functions({"hops": hops}, {}))
-        one = await world.start()
-        lost: list[StorageCall] = []
-
-        def lose(call: StorageCall) -> None:
-            if call.kind == "table.transaction" and call.detail == "h" and not lost:
-                lost.append(call)
-                raise UnavailableError("the answer is lost", status=503)
-
-        world.faults.after_hooks.append(lose)
-        await (one.client if is_local else world.client()).start_new("hops", instance_id="h")
-        await asyncio.sleep(120)
-        assert lost
-        assert await status_of(one, "h") is OrchestrationStatus.Completed
-        assert world.left_over() == {}
 
     run(main(), limit=3600)

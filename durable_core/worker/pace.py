@@ -26,9 +26,20 @@ class Pace:
         """``count`` items were taken now, ``left`` go on waiting."""
         now = self._clock()
         if self._since is not None:
-            newest = (now - self._since) / count
-            self._seconds = newest if self._seconds is None else self._seconds + _WEIGHT * (newest - self._seconds)
+            self._learn((now - self._since) / count)
         self._since = now if left else None
+
+    def ended(self, count: int, seconds: float) -> None:
+        """``count`` items that were taken together are done after ``seconds``: the pace is no lower than that.
+
+        A sender that is faster than its one entity never lets anything wait at the moment in which the entity takes
+        everything. One item alone says nothing: it waits for storage most of the time, as others do meanwhile.
+        """
+        if count > 1 and (self._seconds is None or seconds < count * self._seconds):
+            self._learn(seconds / count)
+
+    def _learn(self, newest: float) -> None:
+        self._seconds = newest if self._seconds is None else self._seconds + _WEIGHT * (newest - self._seconds)
 
     def within(self, seconds: float, *, most: int) -> int:
         """Items that will be taken in the next ``seconds``, at most ``most``; 0 as long as nothing is known."""

@@ -230,7 +230,9 @@ class Sessions:
                     self._pace.took(len(batch), left=self.backlog)
                     self._batch_taken.set()
                     session.taken = batch
+                    since = asyncio.get_running_loop().time()
                     await session.process(batch)
+                    self._pace.ended(len(batch), asyncio.get_running_loop().time() - since)
                     session.taken = []
         finally:
             session.task = None

@@ -171,6 +171,28 @@ def test_signals_to_a_thousand_entities_cost_at_most_six_calls_each() -> None:
     in_world(scenario)
 
 
+def test_a_flood_of_signals_is_handed_over_as_far_as_the_pace_of_batches_allows() -> None:
+    async def scenario(world: World) -> None:
+        process = await world.start()
+        sessions = process.worker.sessions
+        buffer = sessions.settings.control_queue_buffer
+        await asyncio.gather(*(signal(process, "a", "add", 1) for _ in range(20)))
+        await world.settle()
+        most = 0
+
+        def watch(call: StorageCall) -> None:
+            nonlocal most
+            most = max(most, sessions.backlog)
+
+        world.faults.before_hooks.append(watch)
+        await asyncio.gather(*(signal(process, "a", "add", 1) for _ in range(4 * buffer)))
+        await drained(world)
+        assert buffer < most
+        assert await value(process, "a") == 20 + 4 * buffer
+
+    in_world(scenario)
+
+
 def test_a_call_of_a_warm_entity_costs_at_most_nine_calls() -> None:
     async def scenario(world: World) -> None:
         process = await world.start()

@@ -36,3 +36,16 @@ def test_what_takes_no_time_is_bounded() -> None:
     pace.took(1, left=1)
     pace.took(1, left=1)
     assert pace.within(10, most=100) == 100
+
+
+def test_a_batch_that_ended_bounds_the_pace_from_below() -> None:
+    pace = Pace(lambda: 0.0)
+    pace.ended(1, 0.001)
+    assert pace.within(10, most=100) == 0, "one item alone says nothing"
+    pace.ended(10, 5.0)
+    assert pace.within(10, most=100) == 20
+    pace.ended(10, 50.0)
+    assert pace.within(10, most=100) == 20, "others ran at the same time"
+    for _ in range(200):
+        pace.ended(10, 1.0)
+    assert 90 < pace.within(10, most=1000) <= 100

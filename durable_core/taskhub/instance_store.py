@@ -173,6 +173,10 @@ class InstanceStore:
         """
         return await self._tables.merge(self._names.instances, entity, etag=etag)
 
+    async def replace(self, entity: Entity, etag: str | None = None) -> str:
+        """Insert or replace one row; ETag and errors as in ``merge``."""
+        return await self._tables.replace(self._names.instances, entity, etag=etag)
+
     async def delete(self, instance_id: str, etag: str) -> None:
         """Delete the row.
 

@@ -41,10 +41,13 @@ class RowVersion:
 
     Attributes:
         etag: the row's; None where there may be none yet, ``ANY`` if it is not known.
+        is_older: it tells of a run before this one, whose values must not shine through; until the first merge is asked
+            for, which is whole and replaces it.
         is_lost: the run was purged, or another one has begun, so that nothing may be merged any more.
     """
 
     etag: str | None
+    is_older: bool = False
     is_lost: bool = False
 
 
@@ -54,6 +57,7 @@ class _Pending:
     row: RowVersion
     covered: list[HeldMessage]
     since: float
+    replaces: bool
     after: list[Callable[[], None]] = field(default_factory=list)
 
 
@@ -62,6 +66,7 @@ class RowMerges:
 
     Args:
         merge: sends one merge, of an existing row only if an ETag is given; returns the new one.
+        replace: does the same with a row that is whole.
         leases: deletes the covered messages.
         owns: the instance still belongs to this worker.
         repair: writes an instance's row from its history and returns its ETag; None if the run (its execution id) was
@@ -71,11 +76,13 @@ class RowMerges:
     def __init__(
         self,
         merge: Callable[[Entity, str | None], Awaitable[str]],
+        replace: Callable[[Entity, str | None], Awaitable[str]],
         leases: MessageLeases,
         owns: Callable[[str], bool],
         repair: Callable[[str, str], Awaitable[str | None]],
     ) -> None:
         self._merge = merge
+        self._replace = replace
         self._leases = leases
         self._owns = owns
         self._repair = repair
@@ -106,10 +113,12 @@ class RowMerges:
             since: loop time at which the write of the history began that the row follows.
         """
         waiting = self._pending.get(instance_id)
+        replaces, row.is_older = row.is_older, False
         if waiting is None:
-            waiting = self._pending[instance_id] = _Pending(entity, row, covered, since)
+            waiting = self._pending[instance_id] = _Pending(entity, row, covered, since, replaces)
         else:
-            waiting.entity = merge_columns(waiting.entity, entity)
+            waiting.entity = entity if replaces else merge_columns(waiting.entity, entity)
+            waiting.replaces = waiting.replaces or replaces
             if waiting.row.etag is not None:
                 waiting.row = row
             waiting.covered.extend(covered)
@@ -137,9 +146,10 @@ class RowMerges:
     async def _send(self, instance_id: str, pending: _Pending) -> None:
         pause = 1.0
         row = pending.row
+        write = self._replace if pending.replaces else self._merge
         while not row.is_lost:
             try:
-                row.etag = await self._merge(pending.entity, row.etag)
+                row.etag = await write(pending.entity, row.etag)
                 break
             except (NotFoundError, PreconditionFailedError):
                 # Nobody has written it yet, or somebody else has, or the instance was purged: the history tells.

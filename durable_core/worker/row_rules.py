@@ -31,5 +31,15 @@ def _is_of_earlier_generation(row: InstanceStatus, state: RuntimeState) -> bool:
     return state.is_continued and descends(state.execution_id or "", row.execution_id or "")
 
 
+def is_of_older_run(row: InstanceStatus, execution_id: str | None, state: RuntimeState | None = None) -> bool:
+    """The row tells of a run that ``execution_id`` has replaced.
+
+    Args:
+        state: the history of ``execution_id``, None if it begins.
+    """
+    is_other = row.execution_id is not None and row.execution_id != execution_id
+    return is_other and (state is None or not _is_of_earlier_generation(row, state))
+
+
 def is_up_to_date(row: InstanceStatus, state: RuntimeState) -> bool:
     return row.runtime_status is state.status and row.last_updated_time == state.events[-1].timestamp

@@ -46,7 +46,7 @@ from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.functions import unknown_function
 from durable_core.worker.row_merges import RowVersion
-from durable_core.worker.row_rules import is_meant_for, is_of_later_run, is_up_to_date
+from durable_core.worker.row_rules import is_meant_for, is_of_later_run, is_of_older_run, is_up_to_date
 from durable_core.worker.start_rules import is_repeated_start, judge_start, make_sure_to_be_first
 from durable_core.worker.user_code import EndlessCodeError
 
@@ -192,12 +192,16 @@ class Session:
                 result.put(delivery, Verdict.DEFER)  # a later start of the same id: first this one gets its episode
                 continue
             verdict = Verdict.ACCEPT
-            version = None if delivery.new_row is None else RowVersion(delivery.new_row)
-            if version is None and event.parent is None:
+            if delivery.new_row is not None:
+                version: RowVersion | None = RowVersion(delivery.new_row)
+            elif event.parent is not None:
+                version = RowVersion(ANY, is_older=True) if state.started is not None else None
+            else:
                 row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
                 lease = self._manager.settings.message_lease
                 verdict = judge_start(event, delivery.held, row, state, lease=lease)
-                version = None if row is None else RowVersion(row.etag)
+                is_older = row is not None and is_of_older_run(row, event.instance.execution_id)
+                version = None if row is None else RowVersion(row.etag, is_older)
             result.put(delivery, verdict)
             if verdict is Verdict.ACCEPT:
                 starting = event
@@ -340,7 +344,11 @@ class Session:
             return ANY if row is None else row.etag  # it says Failed until the instance is woken
         entity = self._whole_row(state, await self._custom_status(state))
         try:
-            return await self._manager.hub.instances.merge(entity, None if row is None else row.etag)
+            instances = self._manager.hub.instances
+            if row is None:
+                return await instances.merge(entity)
+            is_older = is_of_older_run(row, state.execution_id, state)
+            return await (instances.replace if is_older else instances.merge)(entity, row.etag)
         except (NotFoundError, PreconditionFailedError):
             self.forget()
             return None
@@ -416,10 +424,13 @@ class Session:
             if versioning.failure is VersionFailure.REJECT:
                 self._leave_version(batch, started)
                 return
-            episode = self._wrong_version(state, started, received)
+            text = (
+                f"Orchestration version did not comply with Worker Versioning. {versioning.mismatch(started.version)}"
+            )
+            details = FailureDetails("VersionMismatch", text, is_non_retriable=True)
+            episode = self._reject(state, received, str(details), details)
         elif (reason := manager.why_not(self.instance_id, started.name, batch.accepted)) is not None:
-            logger.error("Instance '%s': %s", self.instance_id, reason)
-            episode = reject(state, received, reason, now=manager.hub.now())
+            episode = self._reject(state, received, reason)
         elif orchestrator is not None:
             run = self._run
             self._run = None
@@ -429,7 +440,8 @@ class Session:
             batch.deferred.extend((*batch.accepted, *batch.dropped))
             return
         else:
-            episode = self._unknown_orchestrator(state, started, received)
+            text = unknown_function("orchestrator", started.name, manager.functions.orchestrators)
+            episode = self._reject(state, received, text)
         if self._to_parents:
             episode = replace(episode, outgoing=[*self._to_parents, *episode.outgoing])
             self._to_parents = []
@@ -445,23 +457,11 @@ class Session:
         batch.deferred.extend((*batch.accepted, *batch.dropped))
         self.forget()
 
-    def _wrong_version(
-        self, state: RuntimeState, started: ExecutionStarted, received: Sequence[HistoryEvent]
+    def _reject(
+        self, state: RuntimeState, received: Sequence[HistoryEvent], reason: str, details: FailureDetails | None = None
     ) -> Episode:
-        text = (
-            "Orchestration version did not comply with Worker Versioning. "
-            f"{self._manager.settings.versioning.mismatch(started.version)}"
-        )
-        logger.error("Instance '%s' fails: %s", self.instance_id, text)
-        details = FailureDetails("VersionMismatch", text, is_non_retriable=True)
-        return reject(state, received, str(details), now=self._manager.hub.now(), failure_details=details)
-
-    def _unknown_orchestrator(
-        self, state: RuntimeState, started: ExecutionStarted, received: Sequence[HistoryEvent]
-    ) -> Episode:
-        text = unknown_function("orchestrator", started.name, self._manager.functions.orchestrators)
-        logger.error("Instance '%s': %s", self.instance_id, text)
-        return reject(state, received, text, now=self._manager.hub.now())
+        logger.error("Instance '%s' fails: %s", self.instance_id, reason)
+        return reject(state, received, reason, now=self._manager.hub.now(), failure_details=details)
 
     async def _commit(self, batch: Batch, episode: Episode, before: RuntimeState) -> None:
         manager = self._manager

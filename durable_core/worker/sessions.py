@@ -75,7 +75,7 @@ class Sessions:
             accepts=settings.versioning.accepts,
         )
         self._complaints: set[tuple[str, str]] = set()
-        self.merges = RowMerges(hub.instances.merge, leases, self.owns, self._repair)
+        self.merges = RowMerges(hub.instances.merge, hub.instances.replace, leases, self.owns, self._repair)
         self._others_alive = others_alive
         self._set_aside = set_aside
         self._endless: set[str] = set()

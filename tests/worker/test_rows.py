@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from durable_core.core.history import EventRaised, OrchestrationInstance, OrchestrationStatus
 from durable_core.core.messages import CLIENT, TaskMessage
+from durable_core.core.replay import OrchestrationRun
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import InstanceExistsError, NotFoundError, UnavailableError
-from durable_core.storage.base import ANY
-from durable_core.storage.memory import StorageCall
+from durable_core.storage.base import ANY, Entity
+from durable_core.storage.memory import MemoryStorage, StorageCall
 from durable_core.taskhub.purging import Purger
 from durable_core.testing.virtual_time import run
-from tests.worker.sample import FUNCTIONS
-from tests.worker.world import Process, World, finish
+from durable_core.worker.message_leases import MessageLeases
+from durable_core.worker.row_merges import RowMerges, RowVersion
+from tests.worker.sample import ACTIVITIES, FUNCTIONS, ORCHESTRATORS
+from tests.worker.world import Process, Steps, World, decode, finish, functions
 
 
 async def status_of(process: Process) -> OrchestrationStatus:
@@ -229,3 +233,62 @@ def test_a_purge_is_not_stopped_by_a_repair_that_writes_the_same_row_once_more(i
         assert rows == (["Pending"] if is_new_run else [])
 
     run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("again", ["a child", "a start whose row was not written"])
+def test_a_run_that_begins_over_the_row_of_another_shows_nothing_of_it(again: str) -> None:
+    """Blobs of the run before go when it is replaced."""
+
+    async def main() -> None:
+        def parent(run: OrchestrationRun) -> Steps:
+            return (yield run.call_sub_orchestration("waiter", None, decode, instance_id="w"))
+
+        world = World(functions({**ORCHESTRATORS, "parent": parent}, ACTIVITIES))
+        one = await world.start()
+        await finish(one, "large", 100_000, instance_id="w")
+        await world.settle()
+        if again == "a child":
+            await one.client.start_new("parent")
+        else:
+
+            def fail(call: StorageCall) -> None:
+                if call.client == "client" and call.kind == "table.replace":
+                    raise UnavailableError("injected", status=503)
+
+            world.faults.before_hooks.append(fail)
+            with pytest.raises(UnavailableError):
+                await world.client().start_new("waiter", instance_id="w")
+        await asyncio.sleep(60)
+        status = await one.client.get_status("w")
+        assert status is not None
+        assert (status.name, status.runtime_status) == ("waiter", OrchestrationStatus.Running)
+        assert (status.input, status.output, status.completed_time) == (None, None, None)
+
+    run(main(), limit=3600)
+
+
+async def test_merges_that_wait_behind_the_one_that_replaces_a_row_join_it() -> None:
+    written: list[tuple[str, Entity, str | None]] = []
+
+    def noted(how: str) -> Callable[[Entity, str | None], Awaitable[str]]:
+        async def write(entity: Entity, etag: str | None) -> str:
+            written.append((how, entity, etag))
+            return f"etag {len(written)}"
+
+        return write
+
+    async def repair(instance_id: str, execution_id: str) -> str | None:
+        raise AssertionError("nothing is to be repaired")
+
+    leases = MessageLeases(MemoryStorage(lambda: 0).account().queues, lease=15, renewal=5, monotonic=lambda: 0.0)
+    merges = RowMerges(noted("merge"), noted("replace"), leases, lambda instance_id: True, repair)
+    since = asyncio.get_running_loop().time()
+    merges.submit("w", {"Output": "of the run before", "Name": "it"}, [], row=RowVersion("before"), since=since)
+    row = RowVersion("read", is_older=True)
+    merges.submit("w", {"Name": "this", "RuntimeStatus": "Running"}, [], row=row, since=since)
+    merges.submit("w", {"RuntimeStatus": "Completed"}, [], row=row, since=since)
+    await merges.flush()
+    merges.submit("w", {"CustomStatus": "later"}, [], row=row, since=since)
+    await merges.flush()
+    whole = {"Name": "this", "RuntimeStatus": "Completed"}
+    assert written == [("replace", whole, "read"), ("merge", {"CustomStatus": "later"}, "etag 1")]

@@ -131,7 +131,7 @@ class OrchestrationRun:
     def feed(self, events: Iterable[HistoryEvent], *, replaying: bool) -> None:
         """Process events in order; afterwards ``take_decisions`` has what the code decided."""
         self.is_replaying = replaying
-        handlers = _HANDLERS
+        handlers, pending = _HANDLERS, self._pending
         position = self._position
         for event in events:
             kind = type(event)
@@ -143,6 +143,12 @@ class OrchestrationRun:
             elif self.is_suspended and kind is not ExecutionResumed and kind is not ExecutionTerminated:
                 if kind is not ExecutionSuspended:
                     self._held_back.append(event)
+            elif (
+                kind is TaskScheduled
+                and type(decision := pending.get(event.event_id)) is ScheduleTask
+                and decision.name == event.name  # type: ignore[attr-defined]
+            ):
+                del pending[event.event_id]  # the usual case of ``_confirm``: it comes for every past activity
             else:
                 handler = handlers.get(kind)
                 if handler is not None:
@@ -362,8 +368,6 @@ class OrchestrationRun:
 
     def _confirm(self, event: HistoryEvent) -> None:
         decision = self._pending.pop(event.event_id, None)
-        if type(decision) is ScheduleTask and type(event) is TaskScheduled and decision.name == event.name:
-            return  # the common case, kept off the slow path: replay cost is paid per past activity
         if event.event_id == SPLIT_TIMER_ID:
             return
         if type(decision) is Complete and type(event) is EventSent and event.name == RELEASE:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import field
 from functools import partial
+from typing import cast
 
 from durable_core.core.history import HistoryEvent
 from durable_core.core.records import struct
@@ -97,8 +98,8 @@ class HistoryStore:
             with_blobs: also read overflowed columns, which are empty otherwise.
         """
         loaded = assemble(await self.rows(instance_id))
-        usual = usual_events(loaded.rows)
-        others = {place: loaded.rows[place].values for place, event in enumerate(usual) if event is None}
+        events = usual_events(loaded.rows)
+        others = {place: loaded.rows[place].values for place, event in enumerate(events) if event is None}
         blobs: dict[tuple[int, str], str] = {}
         for position, values in others.items():
             for name in BLOB_COLUMNS.intersection(values):
@@ -108,9 +109,10 @@ class HistoryStore:
             texts = await asyncio.gather(*(self._payloads.get(name) for name in blobs.values()))
             for (position, column), text in zip(blobs, texts, strict=True):
                 others[position] = {**others[position], column: text}
-        events = [read_row(others[place]) if event is None else event for place, event in enumerate(usual)]
+        for place, values in others.items():
+            events[place] = read_row(values)
         return LoadedHistory(
-            events,
+            cast("list[HistoryEvent]", events),  # none is missing any more
             loaded.etag,
             loaded.execution_id,
             loaded.partial_rows,

@@ -171,14 +171,33 @@ class ActivityWorker:
 
     def _fill(self) -> None:
         """Let those begin that have a slot."""
-        if self._slots.room() > 0:
+        if self._turn is not None and self._slots.room() > 0:
             self._begin_receive()
-        while self._waiting and self._has_slot():
-            held = self._waiting.popleft().held
-            self._pace.took(1, left=len(self._waiting))
-            task = asyncio.create_task(self._run(held))
-            self._running[task] = held
+        while self._waiting and len(self._running) + self._is_receiving < self._settings.max_concurrent_activities:
+            task = asyncio.create_task(self._run_on())
+            self._running[task] = self._next()
             task.add_done_callback(self._ended)
+
+    def _next(self) -> HeldMessage:
+        """The work item whose turn it is."""
+        held = self._waiting.popleft().held
+        self._pace.took(1, left=len(self._waiting))
+        return held
+
+    async def _run_on(self) -> None:
+        """Run the work item that this task was made for, and then those that wait, as long as the slot is not needed
+        for anything else."""
+        task = asyncio.current_task()
+        assert task is not None
+        while True:
+            await self._run(self._running[task])
+            if not self._waiting:
+                return
+            self._begin_receive()  # what waits here for its turn must not keep this worker from the queue for ever
+            if len(self._running) + self._is_receiving > self._settings.max_concurrent_activities:
+                return
+            done, self._running[task] = self._running[task], self._next()
+            self._slots.leave(_name(done))
 
     def _begin_receive(self) -> None:
         """Let the receive that waits for a slot go on; it has the slot until the answer is there."""
@@ -187,14 +206,9 @@ class ActivityWorker:
             self._turn.set_result(None)
         self._turn = None
 
-    def _has_slot(self) -> bool:
-        return len(self._running) + self._is_receiving < self._settings.max_concurrent_activities
-
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._slots.leave(_name(self._running.pop(task)))
         _report(task)
-        if self._waiting:
-            self._begin_receive()  # what waits here for its turn must not keep this worker from the queue for ever
         self._fill()
 
     def _watch_waiting(self) -> None:

@@ -20,6 +20,7 @@ from durable_core.errors import (
 )
 from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.instance_table import merge_columns
+from durable_core.worker.crew import Crew
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
 from durable_core.worker.side_by_side import side_by_side
 
@@ -87,13 +88,23 @@ class RowMerges:
         self._owns = owns
         self._repair = repair
         self._pending: dict[str, _Pending] = {}
-        self._writers: dict[str, asyncio.Task[None]] = {}
-        self._has_room = asyncio.Event()
-        self._has_room.set()
+        self._lagging: set[str] = set()
+        """Instances whose row is being written, or is going to be."""
+        self._writers = Crew(_MOST, self._write)
+        self._written = asyncio.Event()
+        """A row was written; whoever waits for that clears it."""
+
+    @property
+    def is_full(self) -> bool:
+        """So many rows and deletions are under way that new episodes wait: without a bound, they run ever further
+        ahead."""
+        return len(self._lagging) >= _MOST
 
     async def room(self) -> None:
-        """Wait while too many rows and deletions are under way: without a bound, episodes run ever further ahead."""
-        await self._has_room.wait()
+        """Wait until this is not full."""
+        while self.is_full:
+            self._written.clear()
+            await self._written.wait()
 
     def submit(
         self,
@@ -124,24 +135,25 @@ class RowMerges:
             waiting.covered.extend(covered)
         if after is not None:
             waiting.after.append(after)
-        if instance_id not in self._writers:
-            self._writers[instance_id] = asyncio.create_task(self._write(instance_id))
-            if len(self._writers) >= _MOST:
-                self._has_room.clear()
+        if instance_id not in self._lagging:
+            self._lagging.add(instance_id)
+            self._writers.add(instance_id)
 
     async def flush(self, belongs: Callable[[str], bool] = lambda instance_id: True) -> None:
         """Wait until everything submitted for the instances that ``belongs`` picks is written."""
-        while writers := [writer for instance_id, writer in self._writers.items() if belongs(instance_id)]:
-            await asyncio.wait(writers)
+        while any(belongs(instance_id) for instance_id in self._lagging):
+            self._written.clear()
+            await self._written.wait()
 
-    async def _write(self, instance_id: str) -> None:
+    async def _write(self, instance_id: str) -> bool:
         try:
-            while (pending := self._pending.pop(instance_id, None)) is not None:
-                await self._send(instance_id, pending)
+            await self._send(instance_id, self._pending.pop(instance_id))
         finally:
-            del self._writers[instance_id]
-            if len(self._writers) < _MOST:
-                self._has_room.set()
+            is_behind = instance_id in self._pending
+            if not is_behind:
+                self._lagging.discard(instance_id)
+            self._written.set()
+        return is_behind
 
     async def _send(self, instance_id: str, pending: _Pending) -> None:
         pause = 1.0

@@ -87,7 +87,10 @@ class Session:
         self.inbox: list[Delivery] = []
         self.taken: list[Delivery] = []
         """The batch under way."""
-        self.task: asyncio.Task[None] | None = None
+        self.is_active = False
+        """It has deliveries to process, or processes some."""
+        self.rest: asyncio.Future[None] | None = None
+        """Somebody waits until it is no longer active."""
         self.foreign: set[int] = set()
         """Open activities whose work items were left visible: any worker may complete them."""
         self.foreign_requests: set[str] = set()

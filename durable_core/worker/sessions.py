@@ -19,6 +19,7 @@ from durable_core.taskhub.hub import TaskHub
 from durable_core.worker.activities import ActivityWorker
 from durable_core.worker.attempts import cut_off, next_batch
 from durable_core.worker.checkpoint import OutgoingMessages, Written, reserved
+from durable_core.worker.crew import Crew
 from durable_core.worker.delayed import DelayedDeliveries
 from durable_core.worker.delivery import Delivery
 from durable_core.worker.entity_session import EntitySession
@@ -84,8 +85,8 @@ class Sessions:
         self._partitions: set[int] = set()
         self._active: dict[str, Session] = {}
         self._cached: OrderedDict[str, Session] = OrderedDict()
-        self._slots = asyncio.Semaphore(settings.max_concurrent_orchestrators)
-        self._entity_slots = asyncio.Semaphore(settings.max_concurrent_entities)
+        self._orchestrations = Crew(settings.max_concurrent_orchestrators, self._turn)
+        self._entities = Crew(settings.max_concurrent_entities, self._turn)
         self._background: set[asyncio.Task[None]] = set()
         self._watchers: dict[str, list[asyncio.Future[ExecutionCompleted]]] = {}
         self.backlog = 0
@@ -117,13 +118,9 @@ class Sessions:
         end = asyncio.get_running_loop().time() + grace
         for delivery, left in self._delayed.drop(lambda item: self.hub.partition_of(item.instance_id) == partition):
             self._in_background(self._give_back(delivery, left))
-        running = [
-            session.task
-            for session in self._active.values()
-            if session.partition == partition and session.task is not None
-        ]
-        if running:
-            await asyncio.wait(running, timeout=grace)
+        active = [self._rest(session) for session in self._active.values() if session.partition == partition]
+        if active:
+            await asyncio.wait(active, timeout=grace)
         for session in [session for session in self._active.values() if session.partition == partition]:
             # Its episode goes on and may still be committed; nobody waits for it any more.
             abandoned, session.taken = session.taken, []
@@ -182,9 +179,10 @@ class Sessions:
             session = self._new_session(instance_id, partition)
         session.inbox.append(delivery)
         self.backlog += 1
-        if session.task is None:
+        if not session.is_active:
+            session.is_active = True
             self._active[instance_id] = session
-            session.task = asyncio.create_task(self._work(session))
+            self._crew(session).add(session)
 
     async def _repair(self, instance_id: str, execution_id: str) -> str | None:
         return await self._new_session(instance_id, self.hub.partition_of(instance_id)).repair(execution_id)
@@ -211,38 +209,56 @@ class Sessions:
         else:
             self._in_background(self._give_back(delivery, seconds_until(due, self.hub.now())))
 
-    async def _work(self, session: Session) -> None:
+    def _crew(self, session: Session) -> Crew[Session]:
+        return self._entities if is_entity(session.instance_id) else self._orchestrations
+
+    async def _turn(self, session: Session) -> bool:
+        """Process one batch of a session; True if there is more by now."""
+        more = False
         try:
-            while session.inbox:
-                if session.partition not in self._partitions:
-                    batch, session.inbox = session.inbox, []
-                    self.backlog -= len(batch)
-                    session.forget()
-                    for delivery in batch:
-                        await self._give_back(delivery, 0)
-                    break
-                async with self._entity_slots if is_entity(session.instance_id) else self._slots:
-                    await self.merges.room()
-                    if session.partition not in self._partitions:
-                        continue
-                    batch, session.inbox = next_batch(session.inbox)
-                    self.backlog -= len(batch)
-                    self._pace.took(len(batch), left=self.backlog)
-                    self._batch_taken.set()
-                    session.taken = batch
-                    since = asyncio.get_running_loop().time()
-                    await session.process(batch)
-                    self._pace.ended(len(batch), asyncio.get_running_loop().time() - since)
-                    session.taken = []
-        finally:
-            session.task = None
-            session.last_used = asyncio.get_running_loop().time()
-            self._active.pop(session.instance_id, None)
-            if session.is_cached and session.partition in self._partitions:
-                self._cached[session.instance_id] = session
-                self._evict()
+            if self.merges.is_full:
+                await self.merges.room()
+            if session.partition in self._partitions:
+                batch, session.inbox = next_batch(session.inbox)
+                self.backlog -= len(batch)
+                self._pace.took(len(batch), left=self.backlog)
+                self._batch_taken.set()
+                session.taken = batch
+                loop = asyncio.get_running_loop()
+                since = loop.time()
+                await session.process(batch)
+                self._pace.ended(len(batch), loop.time() - since)
+                session.taken = []
             else:
+                batch, session.inbox = session.inbox, []
+                self.backlog -= len(batch)
                 session.forget()
+                for delivery in batch:
+                    await self._give_back(delivery, 0)
+            more = bool(session.inbox)
+        finally:
+            if not more:
+                self._end_turns(session)
+        return more
+
+    def _end_turns(self, session: Session) -> None:
+        session.is_active = False
+        session.last_used = asyncio.get_running_loop().time()
+        self._active.pop(session.instance_id, None)
+        if session.is_cached and session.partition in self._partitions:
+            self._cached[session.instance_id] = session
+            self._evict()
+        else:
+            session.forget()
+        if session.rest is not None:
+            session.rest.set_result(None)
+            session.rest = None
+
+    def _rest(self, session: Session) -> asyncio.Future[None]:
+        """A future of the end of the turns of an active session."""
+        if session.rest is None:
+            session.rest = asyncio.get_running_loop().create_future()
+        return session.rest
 
     def _evict(self) -> None:
         while len(self._cached) > self.settings.session_cache_size:

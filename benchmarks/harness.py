@@ -81,7 +81,7 @@ async def on_azurite(settings: ConnectionSettings) -> AsyncIterator[Bench]:
 @asynccontextmanager
 async def in_memory(*, force_replay: bool = False) -> AsyncIterator[Bench]:
     """The same engine and codec without a storage server."""
-    account = MemoryStorage(lambda: ticks.from_unix(time.time())).account()
+    account = MemoryStorage(lambda: ticks.UNIX_EPOCH + time.time_ns() // 100).account()
     leases = MessageLeases(account.queues, lease=15, renewal=5.0, monotonic=time.monotonic)
     ownership = OwnEverything(leases, account.queues)
     settings = WorkerSettings(force_replay=force_replay)

@@ -17,10 +17,13 @@ from durable_core.taskhub.history_table import (
     BLOB_COLUMNS,
     BLOB_NAME,
     MAX_ROWS,
+    SURELY_FITS,
     assemble,
     batches,
     event_row,
+    longest_text,
     overflowing,
+    own_columns,
     read_row,
     sentinel_row,
 )
@@ -168,14 +171,14 @@ class HistoryStore:
             StorageError: storage failed; whether the rows were written is unknown.
         """
         key = escape_key(instance_id)
-        rows, urls = await self._encode(events, key, first, execution_id)
-        written = {row["RowKey"] for row in rows}
-        parts: list[list[Operation]] = [[Operation(Verb.REPLACE, row) for row in batch] for batch in batches(rows)]
-        for leftover in leftovers:
-            if leftover not in written:
-                if len(parts[-1]) >= MAX_ROWS:
-                    parts.append([])
-                parts[-1].append(Operation(Verb.DELETE, {"PartitionKey": key, "RowKey": leftover}, ANY))
+        rows, urls, longest = await self._encode(events, key, first, execution_id)
+        parts: list[list[Operation]] = [
+            [Operation(Verb.REPLACE, row) for row in batch] for batch in batches(rows, longest)
+        ]
+        for leftover in _not_overwritten(leftovers, rows) if leftovers else ():
+            if len(parts[-1]) >= MAX_ROWS:
+                parts.append([])
+            parts[-1].append(Operation(Verb.DELETE, {"PartitionKey": key, "RowKey": leftover}, ANY))
         blobs = {(first + position, column): str(rows[position][f"{column}{BLOB_NAME}"]) for position, column in urls}
         write = partial(self._write, key, execution_id, receipts=receipts, inherited_status=inherited_status)
         for number, part in enumerate(parts):
@@ -203,22 +206,27 @@ class HistoryStore:
 
     async def _encode(
         self, events: Sequence[HistoryEvent], key: str, first: int, execution_id: str
-    ) -> tuple[list[Entity], dict[tuple[int, str], str]]:
+    ) -> tuple[list[Entity], dict[tuple[int, str], str], int]:
+        """Rows, blob URL of each overflowed column, code points of the longest text in a row."""
         rows: list[Entity] = []
+        longest = 0
         urls: dict[tuple[int, str], str] = {}
         uploads = []
         for offset, event in enumerate(events):
-            row = event_row(event, partition_key=key, position=first + offset, execution_id=execution_id)
-            for column in overflowing(row):
+            own = own_columns(event)
+            text = longest_text(own)
+            row = event_row(event, partition_key=key, position=first + offset, execution_id=execution_id, own=own)
+            for column in overflowing(row) if text > SURELY_FITS else ():
                 blob = history_blob(key, str(row["RowKey"]), str(row["EventType"]), column, self._payloads.random)
                 uploads.append(self._payloads.put(blob, str(row[column])))
                 urls[offset, column] = self._payloads.url(blob)
                 row[column] = ""
                 row[f"{column}{BLOB_NAME}"] = blob
             rows.append(row)
+            longest = max(longest, text)
         if uploads:
             await asyncio.gather(*uploads)
-        return rows, urls
+        return rows, urls, longest
 
     async def _write(
         self,
@@ -283,6 +291,11 @@ class HistoryStore:
             except PreconditionFailedError as again:
                 raise LostRaceError(f"the sentinel row moved twice ({again})") from again
         raise LostRaceError(f"the sentinel row belongs to another checkpoint ({error})") from error
+
+
+def _not_overwritten(leftovers: Iterable[str], rows: Iterable[Entity]) -> list[str]:
+    written = {row["RowKey"] for row in rows}
+    return [leftover for leftover in leftovers if leftover not in written]
 
 
 def _stands(ours: Entity, by_key: Mapping[Value, Row]) -> bool:

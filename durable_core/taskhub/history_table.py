@@ -27,6 +27,8 @@ _FEW, _SHORT = 20, 1024
 """So many rows surely fit one transaction if none of their texts has more code points than this."""
 OVERFLOW_UNITS = 30720
 """UTF-16 code units that a column may hold; more go to a blob (task-hub 4.5)."""
+SURELY_FITS = OVERFLOW_UNITS // 2
+"""Code points that a column may hold, whatever they are."""
 OVERFLOWING = ("Name", "Input", "Result", "Output", "Reason", "Details", "Correlation", "FailureDetails", "Tags")
 """Columns that may overflow, in the order in which .NET tests them."""
 
@@ -45,18 +47,37 @@ _JSON_COLUMNS = frozenset({"OrchestrationInstance", "ParentInstance", "Tags", "P
 
 def event_columns(event: h.HistoryEvent) -> dict[str, Value]:
     """The event's columns in the order of Appendix A.2, without keys and execution id."""
+    return _with_common_columns(own_columns(event), event)
+
+
+def own_columns(event: h.HistoryEvent) -> dict[str, Value]:
+    """The columns that not all events have: the first of a row, and all that may be large."""
     writer = _WRITERS.get(type(event))
-    columns: dict[str, Value] = writer(event) if writer is not None else {}
+    return writer(event) if writer is not None else {}
+
+
+def _with_common_columns(columns: dict[str, Value], event: h.HistoryEvent) -> dict[str, Value]:
     columns["EventId"] = event.event_id
     columns["IsPlayed"] = event.is_played
     columns["_Timestamp"] = moment_column(event.timestamp)
-    columns["EventType"] = h.EVENT_TYPES[type(event)].name
+    columns["EventType"] = _NAMES[type(event)]
     return columns
 
 
-def event_row(event: h.HistoryEvent, *, partition_key: str, position: int, execution_id: str) -> dict[str, Value]:
-    """The whole row of one event."""
-    columns = event_columns(event)
+def event_row(
+    event: h.HistoryEvent,
+    *,
+    partition_key: str,
+    position: int,
+    execution_id: str,
+    own: dict[str, Value] | None = None,
+) -> dict[str, Value]:
+    """The whole row of one event.
+
+    Args:
+        own: what ``own_columns`` gave for it, if that was looked at already.
+    """
+    columns = _with_common_columns(own_columns(event) if own is None else own, event)
     columns["PartitionKey"] = partition_key
     columns["RowKey"] = row_key(position)
     columns["ExecutionId"] = execution_id
@@ -115,30 +136,34 @@ def sentinel_row(
 
 def overflowing(columns: Mapping[str, Value]) -> list[str]:
     """Names of the columns whose value does not fit, in .NET's order."""
-    if not _has_long_text(columns, OVERFLOW_UNITS // 2):
+    if longest_text(columns) <= SURELY_FITS:  # nearly no row has a long one
         return []
     return [name for name in OVERFLOWING if isinstance(value := columns.get(name), str) and _too_large(value)]
 
 
-def _has_long_text(columns: Mapping[str, Value], units: int) -> bool:
-    """Nearly no row has one: the way that nearly every row goes is short."""
-    for value in columns.values():  # a generator would cost more  # noqa: SIM110
-        if type(value) is str and len(value) > units:
-            return True
-    return False
+def longest_text(columns: Mapping[str, Value]) -> int:
+    """Code points of the longest text."""
+    longest = 0
+    for value in columns.values():
+        if type(value) is str and len(value) > longest:
+            longest = len(value)
+    return longest
 
 
 def _too_large(value: str) -> bool:
     return len(value) > OVERFLOW_UNITS or len(value.encode("utf-16-le", "surrogatepass")) > 2 * OVERFLOW_UNITS
 
 
-def batches(rows: Sequence[Entity]) -> list[list[Entity]]:
+def batches(rows: Sequence[Entity], longest: int | None = None) -> list[list[Entity]]:
     """Split a checkpoint's event rows into transactions (task-hub 4.4); at least one, possibly empty.
 
     .NET estimates texts by their UTF-16 length, but the request carries them as JSON, where a character outside ASCII
     takes up to twelve bytes: fifty results of 60 KiB in Chinese would pass 4 MiB. So the larger of both counts.
+
+    Args:
+        longest: code points of the longest text in any of the rows, if that is known.
     """
-    if len(rows) <= _FEW and not any(_has_long_text(row, _SHORT) for row in rows):
+    if len(rows) <= _FEW and (max(map(longest_text, rows), default=0) if longest is None else longest) <= _SHORT:
         return [list(rows)]
     result: list[list[Entity]] = [[]]
     size = 0
@@ -276,6 +301,10 @@ _WRITERS: dict[type[h.HistoryEvent], Callable[[Any], dict[str, Value]]] = {
     },
     h.GenericEvent: lambda e: {"Data": e.data},
 }
+
+
+_NAMES = {kind: event_type.name for kind, event_type in h.EVENT_TYPES.items()}
+"""``EventType`` of each kind of event."""
 
 
 # ---- reading ---------------------------------------------------------------------------------------------------------

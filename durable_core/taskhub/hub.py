@@ -40,6 +40,7 @@ class TaskHub:
         messages: sends and opens queue messages.
         history: loads and appends histories.
         instances: reads and writes Instances rows.
+        now: UTC ticks on the storage service's clock (design rule 10).
         poison: the messages that were set aside.
     """
 
@@ -51,6 +52,7 @@ class TaskHub:
         management: PartitionManagement = PartitionManagement.TABLE,
     ) -> None:
         self.account = account
+        self.now = account.clock.now
         self._management = management
         self.names = names
         self.payloads = PayloadStore(account.blobs, names.large_messages, random)
@@ -58,10 +60,6 @@ class TaskHub:
         self.history = HistoryStore(account.tables, names, self.payloads, self.now)
         self.poison = PoisonStore(account, names, self.messages)
         self.instances = InstanceStore(account.tables, names, self.payloads, self.now)
-
-    def now(self) -> int:
-        """UTC ticks on the storage service's clock (design rule 10)."""
-        return self.account.clock.now()
 
     def partition_of(self, instance_id: str) -> int:
         """Index of the control queue that serves the instance (task-hub 2)."""

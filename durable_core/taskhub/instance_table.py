@@ -33,6 +33,9 @@ PROJECTION = (
 )
 """Columns of a status without its input (task-hub 8.7)."""
 
+_UNSEEN = frozenset({h.OrchestratorStarted, h.OrchestratorCompleted, h.TaskScheduled, h.TaskCompleted})
+"""What most events are, and no row tells."""
+
 Urls = Mapping[tuple[int, str], str]
 """Blob URL of an overflowed column, by (position in the new events, column)."""
 
@@ -153,6 +156,8 @@ def checkpoint(
         "TaskHubName": hub,
     }
     for position, event in enumerate(events):
+        if type(event) in _UNSEEN:
+            continue
         if isinstance(event, h.ExecutionStarted):
             row["Name"] = event.name
             row["Version"] = event.version

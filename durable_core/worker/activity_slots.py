@@ -7,7 +7,6 @@ that if activities are short. So what counts is not the slots that are free now 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 
 AHEAD = 0.25
@@ -30,10 +29,12 @@ class ActivitySlots:
     def __init__(self, count: int) -> None:
         self._count = count
         self._durations: dict[str, float] = {}
-        self._promised: Counter[str] = Counter()
+        self._promised: dict[str, int] = {}
         """Work items that a checkpoint is writing for this process."""
-        self._taken: Counter[str] = Counter()
+        self._taken: dict[str, int] = {}
         """Work items that run here or wait for their turn."""
+        self._counted = 0
+        """All of them."""
         self.receiving = 0
         """Messages that a receive under way may bring."""
 
@@ -47,9 +48,11 @@ class ActivitySlots:
             ahead: seconds that one may have to wait for its slot.
             most: work items beyond the slots.
         """
-        free = self._count - self._promised.total() - self._taken.total() - self.receiving
-        usable = self._count - self._long(self._promised) - self._long(self._taken)
-        work = self._work(self._promised) + self._work(self._taken)
+        if not names:
+            return 0
+        free = self._count - self._counted - self.receiving
+        long, work = self._ahead()
+        usable = self._count - long
         granted = 0
         for name in names:
             is_short = self._is_short(name)
@@ -61,23 +64,26 @@ class ActivitySlots:
             free -= 1
             work += duration
             usable -= not is_short
-        self._promised.update(names[:granted])
+        for name in names[:granted]:
+            self._promised[name] = self._promised.get(name, 0) + 1
+        self._counted += granted
         return granted
 
     def withdraw(self, names: Iterable[str]) -> None:
         """Work items that were promised are handed over now, or will not be."""
-        self._promised.subtract(names)
-        self._promised = +self._promised
+        for name in names:
+            self._counted -= 1
+            _subtract(self._promised, name)
 
     def take(self, name: str) -> None:
         """A work item of this activity is here."""
-        self._taken[name] += 1
+        self._taken[name] = self._taken.get(name, 0) + 1
+        self._counted += 1
 
     def leave(self, name: str) -> None:
         """It has ended, or was given back."""
-        self._taken[name] -= 1
-        if self._taken[name] <= 0:
-            del self._taken[name]
+        self._counted -= 1
+        _subtract(self._taken, name)
 
     def measured(self, name: str, seconds: float) -> None:
         """An activity took so long."""
@@ -86,13 +92,27 @@ class ActivitySlots:
 
     def room(self) -> int:
         """Messages that may be received. Short work items that are still being written leave their slots to them."""
-        return self._count - self._taken.total() - self._long(self._promised) - self.receiving
+        long = sum(count for name, count in self._promised.items() if not self._is_short(name))
+        return self._count - sum(self._taken.values()) - long - self.receiving
 
     def _is_short(self, name: str) -> bool:
         return self._durations.get(name, AHEAD + 1) <= AHEAD
 
-    def _long(self, items: Counter[str]) -> int:
-        return sum(count for name, count in items.items() if not self._is_short(name))
+    def _ahead(self) -> tuple[int, float]:
+        """Of all work items: how many are long, and seconds of work in the others."""
+        long, work = 0, 0.0
+        for items in (self._promised, self._taken):
+            for name, count in items.items():
+                if self._is_short(name):
+                    work += count * self._durations[name]
+                else:
+                    long += count
+        return long, work
 
-    def _work(self, items: Counter[str]) -> float:
-        return sum(count * self._durations[name] for name, count in items.items() if self._is_short(name))
+
+def _subtract(items: dict[str, int], name: str) -> None:
+    left = items[name] - 1
+    if left:
+        items[name] = left
+    else:
+        del items[name]

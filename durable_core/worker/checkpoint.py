@@ -86,6 +86,8 @@ class OutgoingMessages:
         Raises:
             StorageError: one could not be written. The others have been taken back.
         """
+        if not outgoing:
+            return []
         names = activities_of(outgoing)
         granted = self._slots.reserve(names)
         places = [False] * len(outgoing)
@@ -96,6 +98,24 @@ class OutgoingMessages:
                 left -= left > 0
             else:
                 places[index] = self._owns(item.message.target.instance_id)
+        if len(outgoing) == 1:
+            try:
+                return [await self._send_one(outgoing[0], places[0], sender, episode)]
+            except StorageError:
+                self._slots.release(names[:granted])
+                raise
+        results = await self._send_all(outgoing, places, sender, episode)
+        written = [result for result in results if isinstance(result, Written)]
+        failed = next((result for result in results if isinstance(result, BaseException)), None)
+        if failed is not None:
+            await self.take_back(written)
+            self._slots.release((Counter(names[:granted]) - Counter(reserved(written))).elements())
+            raise failed
+        return written
+
+    async def _send_all(
+        self, outgoing: Sequence[Outgoing], places: Sequence[bool], sender: Sender, episode: int
+    ) -> list[Written | BaseException]:
         gate = asyncio.Semaphore(_AT_ONCE)
         before: dict[str, asyncio.Lock] = {}
 
@@ -107,23 +127,9 @@ class OutgoingMessages:
             async with before.setdefault(item.message.target.instance_id, asyncio.Lock()), gate:
                 return await self._send_one(item, ours, sender, episode)
 
-        if len(outgoing) == 1:
-            results: list[Written | BaseException] = []
-            try:
-                results.append(await self._send_one(outgoing[0], places[0], sender, episode))
-            except StorageError as error:
-                results.append(error)
-        else:
-            results = await asyncio.gather(
-                *(one(item, ours) for item, ours in zip(outgoing, places, strict=True)), return_exceptions=True
-            )
-        written = [result for result in results if isinstance(result, Written)]
-        failed = next((result for result in results if isinstance(result, BaseException)), None)
-        if failed is not None:
-            await self.take_back(written)
-            self._slots.release((Counter(names[:granted]) - Counter(reserved(written))).elements())
-            raise failed
-        return written
+        return await asyncio.gather(
+            *(one(item, ours) for item, ours in zip(outgoing, places, strict=True)), return_exceptions=True
+        )
 
     async def _send_one(self, item: Outgoing, ours: bool, sender: Sender, episode: int) -> Written:
         due = item.due

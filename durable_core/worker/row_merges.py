@@ -188,7 +188,10 @@ class RowMerges:
                 return
         if self._is_outrun(instance_id, pending.since) or _age(pending.since) > _LATE:
             await self._write_again(instance_id, pending)
-        await side_by_side(self._delete, pending.covered)
+        if len(pending.covered) == 1:
+            await self._delete(pending.covered[0])
+        else:
+            await side_by_side(self._delete, pending.covered)
         for call in pending.after:
             call()
 

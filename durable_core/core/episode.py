@@ -297,7 +297,7 @@ def _never_ran(state: RuntimeState) -> bool:
 
 
 def _played(event: HistoryEvent) -> HistoryEvent:
-    return event if event.is_played else replace(event, is_played=True)
+    return event if event.is_played else event.as_played()
 
 
 def _record(decision: Decision, now: int, store_inputs: bool) -> HistoryEvent:
@@ -418,7 +418,7 @@ def answers_of_replaced(state: RuntimeState, now: int) -> list[Outgoing]:
 
 def order_received(events: Sequence[HistoryEvent]) -> list[HistoryEvent]:
     """The start first, the others in the order of arrival (semantics 3.2, behaviour 30)."""
-    return sorted(events, key=lambda event: not isinstance(event, ExecutionStarted))
+    return sorted(events, key=lambda event: type(event) is not ExecutionStarted)
 
 
 def reject(

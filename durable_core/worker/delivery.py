@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from durable_core.core.entity_messages import is_response
+from durable_core.core.history import EventRaised, GenericEvent
 from durable_core.core.messages import TaskMessage
+from durable_core.core.state import identity
 from durable_core.worker.message_leases import HeldMessage
 
 
@@ -29,3 +34,27 @@ class Delivery:
         self.event = message.event
         self.instance_id = message.target.instance_id
         self.dequeue_count = held.dequeue_count
+
+
+def begin_instance(deliveries: Iterable[Delivery]) -> bool:
+    """One of them starts an instance that this process knows to be new."""
+    for delivery in deliveries:  # a generator would cost more, here and below  # noqa: SIM110
+        if delivery.new_row is not None:
+            return True
+    return False
+
+
+def wake(deliveries: Iterable[Delivery]) -> bool:
+    """One of them tells a rewound instance to go on."""
+    for delivery in deliveries:  # noqa: SIM110
+        if type(delivery.event) is GenericEvent:
+            return True
+    return False
+
+
+def identity_in_batch(delivery: Delivery) -> object:
+    """What two messages of a batch have in common if one of them is enough; None if each counts."""
+    event = delivery.event
+    if isinstance(event, EventRaised) and is_response(event.name, delivery.message.target.execution_id):
+        return EventRaised, event.name
+    return identity(event)

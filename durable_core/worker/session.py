@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from durable_core.core.entity_ids import is_entity
-from durable_core.core.entity_messages import RequestMessage, is_response, request_to
+from durable_core.core.entity_messages import RequestMessage, request_to
 from durable_core.core.episode import (
     Episode,
     EpisodeRules,
@@ -28,7 +28,6 @@ from durable_core.core.history import (
     ExecutionStarted,
     ExecutionTerminated,
     FailureDetails,
-    GenericEvent,
     HistoryEvent,
     OrchestrationInstance,
     OrchestrationStatus,
@@ -36,14 +35,14 @@ from durable_core.core.history import (
 )
 from durable_core.core.messages import Sender
 from durable_core.core.replay import OrchestrationRun, Orchestrator
-from durable_core.core.state import RuntimeState, answered_parent, identity, settled_id
+from durable_core.core.state import RuntimeState, answered_parent, settled_id
 from durable_core.core.versioning import VersionFailure
 from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
 from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
 from durable_core.taskhub.instance_table import InstanceStatus, Urls
 from durable_core.worker.checkpoint import Written
-from durable_core.worker.delivery import Delivery
+from durable_core.worker.delivery import Delivery, begin_instance, identity_in_batch, wake
 from durable_core.worker.functions import unknown_function
 from durable_core.worker.row_merges import RowVersion
 from durable_core.worker.row_rules import is_meant_for, is_of_later_run, is_of_older_run, is_up_to_date
@@ -211,17 +210,12 @@ class Session:
                 self._row_version = version
                 if state.started is not None:
                     state = self._begin_generation()
-        seen = set()
+        seen: set[object] = set()
         for delivery in batch:
             if isinstance(delivery.event, ExecutionStarted):
                 continue
             verdict = judge(state, delivery.message, delivery.dequeue_count, starting=starting)
-            key = identity(delivery.event)
-            if isinstance(delivery.event, EventRaised) and is_response(
-                delivery.event.name, delivery.message.target.execution_id
-            ):
-                key = (EventRaised, delivery.event.name)  # one answer to an entity request is enough
-            if verdict is Verdict.ACCEPT and key is not None:
+            if verdict is Verdict.ACCEPT and len(batch) > 1 and (key := identity_in_batch(delivery)) is not None:
                 if key in seen:
                     verdict = Verdict.DROP
                 seen.add(key)
@@ -231,11 +225,11 @@ class Session:
     async def _current_state(self, batch: list[Delivery], starts: list[Delivery]) -> RuntimeState:
         if self._state is not None:
             known = self._state.execution_id
-            newer = any(start.message.target.execution_id != known for start in starts)
-            if not newer and not any(isinstance(delivery.event, GenericEvent) for delivery in batch):
+            newer = any(start.message.target.execution_id != known for start in starts) if starts else False
+            if not newer and not wake(batch):
                 return self._state
             self.forget()
-        if any(start.new_row is not None for start in starts):
+        if begin_instance(starts):
             self._state = RuntimeState()
             return self._state
         loaded = await self._manager.hub.history.load(self.instance_id)
@@ -486,7 +480,7 @@ class Session:
                 episode.events,
                 etag=self._etag,
                 leftovers=self._leftovers,
-                replaces=any(delivery.new_row is not None for delivery in batch.accepted),
+                replaces=begin_instance(batch.accepted),
                 receipts=self._receipts_text(),
                 inherited_status=state.inherited_status if episode.first == 0 else None,
             )
@@ -525,8 +519,7 @@ class Session:
             elif isinstance(delivery.event, EventRaised):
                 self.foreign_requests.discard(delivery.event.name)
         self._hand_over(written, elapsed=loop.time() - sending)
-        is_woken = any(isinstance(delivery.event, GenericEvent) for delivery in batch.accepted)
-        if is_woken or (batch.dropped and not state.is_rewinding):
+        if wake(batch.accepted) or (batch.dropped and not state.is_rewinding):
             # A duplicate tells of a crash that may have come between an earlier checkpoint and its row; after a rewind
             # the row may still tell of the failure.
             entity = self._whole_row(state, episode.custom_status)
@@ -541,7 +534,8 @@ class Session:
                 manager.delete_blobs(replaced)
 
         covered = [delivery.held for delivery in (*batch.accepted, *batch.dropped)]
-        manager.merges.submit(self.instance_id, entity, covered, after, row=row, since=since)
+        call = after if finished is not None or replaced else None
+        manager.merges.submit(self.instance_id, entity, covered, call, row=row, since=since)
         if finished is not None or manager.settings.force_replay:
             self.forget()
 

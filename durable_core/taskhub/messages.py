@@ -60,7 +60,8 @@ class MessageStore:
         now: Callable[[], int],
     ) -> None:
         self._queues = queues
-        self._names = names
+        self._work_items = names.work_items
+        self._control_queues = names.control_queues
         self._payloads = payloads
         self._random = random
         self._now = now
@@ -69,8 +70,8 @@ class MessageStore:
     def queue_of(self, message: TaskMessage) -> str:
         """Work items go to the one work-item queue, everything else to the target's control queue (task-hub 3.6)."""
         if isinstance(message.event, TaskScheduled):
-            return self._names.work_items
-        return self._names.control_queue(partition_of(message.target.instance_id, self._names.partition_count))
+            return self._work_items
+        return self._control_queues[partition_of(message.target.instance_id, len(self._control_queues))]
 
     async def send(
         self,

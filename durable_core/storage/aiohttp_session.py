@@ -6,6 +6,7 @@ import asyncio
 import io
 import math
 import time
+from collections import defaultdict
 from functools import lru_cache
 
 import aiohttp
@@ -13,6 +14,7 @@ from yarl import URL
 
 from durable_core.storage.answers import Answer
 from durable_core.storage.congestion import Congestion
+from durable_core.storage.connections import Connections
 from durable_core.storage.transport import NoAnswerError, Signed
 
 _IDLE = 4.0
@@ -37,6 +39,8 @@ class SharedSession:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
         self._congestion = Congestion(_CONNECTIONS)
+        self._connections: defaultdict[str, Connections] = defaultdict(lambda: Connections(_IDLE))
+        """By the host and port of the service."""
 
     def __call__(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -45,6 +49,21 @@ class SharedSession:
 
     async def carry(self, signed: Signed, timeout: float) -> Answer:
         """As ``Carrier`` says."""
+        arrived = time.monotonic()
+        connections = self._connections[signed.url.split("/", 3)[2]]
+        try:
+            is_new = await connections.take(timeout)
+        except asyncio.TimeoutError as error:
+            raise NoAnswerError(f"no connection was free within {timeout:g} s", was_sent=False) from error
+        began, is_usable = time.monotonic(), False
+        try:
+            answer = await self._in_its_turn(signed, max(timeout - (began - arrived), _SHORTEST))
+            is_usable = True
+            return answer
+        finally:
+            connections.give(is_new=is_new, seconds=time.monotonic() - began, is_usable=is_usable)
+
+    async def _in_its_turn(self, signed: Signed, timeout: float) -> Answer:
         arrived = time.monotonic()
         try:
             await self._congestion.enter(timeout)

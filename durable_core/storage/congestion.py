@@ -6,8 +6,7 @@ point at which the service is at its limit only makes everybody wait, renewals o
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
+from durable_core.storage.turns import Turns
 
 _SLOW = 0.5
 """Seconds from which on an answer is slow."""
@@ -28,7 +27,7 @@ class Congestion:
         self._most = most
         self._limit = float(most)
         self._under_way = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._turns: Turns[None] = Turns(self._free)
 
     @property
     def limit(self) -> int:
@@ -41,22 +40,10 @@ class Congestion:
         Raises:
             asyncio.TimeoutError: there was none within ``timeout`` seconds.
         """
-        if self._under_way < self.limit and not self._waiting:
+        if self._under_way < self.limit and not self._turns:
             self._under_way += 1
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await asyncio.wait([turn], timeout=timeout)
-        except asyncio.CancelledError:
-            if turn.done():  # the place came at the same moment
-                self._free()
-            else:
-                self._waiting.remove(turn)
-            raise
-        if not turn.done():
-            self._waiting.remove(turn)
-            raise asyncio.TimeoutError
+        else:
+            await self._turns.wait(timeout)
 
     def leave(self, seconds: float) -> None:
         """A request ended after ``seconds``, however it ended."""
@@ -64,8 +51,8 @@ class Congestion:
         self._limit = min(max(self._limit + change, _LEAST), self._most)
         self._free()
 
-    def _free(self) -> None:
+    def _free(self, _: None = None) -> None:
         self._under_way -= 1
-        while self._waiting and self._under_way < self.limit:
+        while self._turns and self._under_way < self.limit:
             self._under_way += 1
-            self._waiting.popleft().set_result(None)
+            self._turns.serve(None)

@@ -43,6 +43,7 @@ from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
 from durable_core.taskhub.instance_table import InstanceStatus, Urls
 from durable_core.worker.checkpoint import Written
 from durable_core.worker.delivery import Delivery, begin_instance, identity_in_batch, wake
+from durable_core.worker.first_starts import first_row
 from durable_core.worker.functions import unknown_function
 from durable_core.worker.row_merges import RowVersion
 from durable_core.worker.row_rules import is_meant_for, is_of_later_run, is_of_older_run, is_up_to_date
@@ -180,7 +181,8 @@ class Session:
     async def _sort(self, batch: list[Delivery]) -> Batch:
         result = Batch()
         starts = [delivery for delivery in batch if isinstance(delivery.event, ExecutionStarted)]
-        state = await self._current_state(batch, starts)
+        new_row = None if self._state is not None else await first_row(starts, self._manager.hub.instances)
+        state = await self._current_state(batch, starts, is_first=new_row is not None)
         starting: ExecutionStarted | None = None
         for delivery in starts:
             event = delivery.event
@@ -194,8 +196,8 @@ class Session:
                 result.put(delivery, Verdict.DEFER)  # a later start of the same id: first this one gets its episode
                 continue
             verdict = Verdict.ACCEPT
-            if delivery.new_row is not None:
-                version: RowVersion | None = RowVersion(delivery.new_row)
+            if (etag := delivery.new_row or new_row) is not None:
+                version: RowVersion | None = RowVersion(etag)
             elif event.parent is not None:
                 version = RowVersion(ANY, is_older=True) if state.started is not None else None
             else:
@@ -222,14 +224,16 @@ class Session:
             result.put(delivery, verdict)
         return result
 
-    async def _current_state(self, batch: list[Delivery], starts: list[Delivery]) -> RuntimeState:
+    async def _current_state(
+        self, batch: list[Delivery], starts: list[Delivery], *, is_first: bool = False
+    ) -> RuntimeState:
         if self._state is not None:
             known = self._state.execution_id
             newer = any(start.message.target.execution_id != known for start in starts) if starts else False
             if not newer and not wake(batch):
                 return self._state
             self.forget()
-        if begin_instance(starts):
+        if is_first or begin_instance(starts):
             self._state = RuntimeState()
             return self._state
         loaded = await self._manager.hub.history.load(self.instance_id)

@@ -14,7 +14,7 @@ from durable_core.errors import AlreadyExistsError, UnavailableError
 from durable_core.storage.memory import StorageCall
 from durable_core.testing.virtual_time import run
 from durable_core.worker.identity import WorkerIdentity
-from durable_core.worker.message_leases import back_off
+from durable_core.worker.message_leases import HeldMessage, MessageLeases, back_off
 from tests.worker.sample import FUNCTIONS, ORCHESTRATORS
 from tests.worker.world import World, finish, functions, owned_by
 
@@ -156,6 +156,40 @@ def test_the_loser_of_a_race_takes_its_messages_back() -> None:
         status = await one.client.get_status("x")
         assert status is not None
         assert status.output == '"late"', "the lost session was loaded again and went on"
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+def test_what_comes_while_messages_of_a_lost_partition_are_given_back_is_not_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The partition comes back before the service has answered."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        (name,) = owned_by(one)
+        await one.client.start_new("waiter", instance_id=name)
+        await world.settle()
+        give_back = MessageLeases.give_back
+
+        async def slowly(leases: MessageLeases, held: HeldMessage, delay: int = 0) -> None:
+            await asyncio.sleep(5)
+            await give_back(leases, held, delay)
+
+        monkeypatch.setattr(MessageLeases, "give_back", slowly)
+        partition = one.hub.partition_of(name)
+        await one.client.raise_event(name, "not awaited", "1")
+        one.worker.sessions.refuse(partition)  # before the session has begun with it
+        await asyncio.sleep(1)
+        one.worker.sessions.add_partition(partition)
+        await one.client.raise_event(name, "go", '"late"')
+        await asyncio.sleep(60)
+        status = await one.client.get_status(name)
+        assert status is not None
+        assert status.output == '"late"'
+        assert one.worker.sessions.backlog == 0
         assert world.left_over() == {}
 
     run(main(), limit=3600)

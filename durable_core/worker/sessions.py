@@ -37,7 +37,7 @@ logger = logging.getLogger("durable_core.worker")
 _SWEEPS = 10
 """Looks for idle sessions per idle time."""
 _MOST_COMPLAINTS = 10_000
-_FAST = 8
+_FAST = 16
 """Times the size of the control queue buffer: what may wait here for its episode, however fast this process is."""
 
 

@@ -1,9 +1,23 @@
-"""Several worker processes on one Azurite: throughput must not fall below that of one, because Azurite is the limit."""
+"""Several worker processes on one Azurite: throughput must not fall below that of one, because Azurite is the limit.
+
+Each process starts its share of the instances, as hosts behind a load balancer do, so that most starts of many workers
+are for another one's partition. What makes the comparison fair:
+
+* The machine's pace changes by half within seconds. So one, two and four workers take many short turns, in either
+  order, each ratio is that of neighbouring turns, and the median of all counts.
+* Azurite slows down with everything that is left in it, so each number of workers has one of its own, fresh in every
+  round. Once a minute it goes over all messages that were deleted and answers nobody meanwhile, for up to ten seconds
+  after a few thousand: a turn that ends later than that after its start is left out.
+* Balancing takes longer the more workers there are and is no part of it: all stand ready before the first turn. Those
+  whose turn it is not poll their queues twice a second, which costs every turn the same.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -31,28 +45,46 @@ from durable_core.worker.worker import TaskHubWorker
 _CONTEXT = get_context("spawn")
 _NAMES = HubNames("Bench")
 _BALANCED_WITHIN = 60.0
-_HELLOS = 240
-_FAN = 1000
+_FRESH = 58.0
+"""Seconds from Azurite's start within which a turn must have ended."""
+_HELLOS = 60
+_TURNS = 3
+"""On one Azurite."""
+FAN = 300
+"""Activities of one fan-out."""
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Turn:
     """Rates with a number of worker processes.
 
     Attributes:
         hello5: finished instances a second.
-        fan_out: seconds of one fan-out of 1,000 activities.
+        fan_out: seconds of one fan-out of ``FAN`` activities.
         calls: storage calls of one hello5, empty polls included, leases not.
         processor: milliseconds of processor time that the workers spend on one hello5.
         fan_out_calls: storage calls of the fan-out, for each activity.
     """
 
-    workers: int
     hello5: float
     fan_out: float
     calls: float
     processor: float
     fan_out_calls: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Fleet:
+    """Some workers that share the partitions of one hub.
+
+    Attributes:
+        since: when its Azurite was started, on the performance counter.
+    """
+
+    workers: int
+    account: StorageAccount
+    pipes: list[tuple[BaseProcess, Connection]]
+    since: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +95,52 @@ class _Spent:
     processor: float
 
 
-async def _spent(pipes: list[tuple[BaseProcess, Connection]]) -> _Spent:
+async def _spent(fleet: _Fleet) -> _Spent:
     calls, processor = 0, 0.0
-    for _, pipe in pipes:
+    for _, pipe in fleet.pipes:
         pipe.send(None)
         made, seconds = await asyncio.to_thread(pipe.recv)
         calls, processor = calls + made, processor + seconds
     return _Spent(calls, processor)
 
 
-async def measure(workers: int) -> Measured:
-    """One fresh Azurite, ``workers`` processes, each of which starts its share of the instances."""
+async def measure(counts: Sequence[int], rounds: int) -> list[dict[int, Turn]]:
+    """Turns of all numbers of workers, one behind the other; one that came too late is missing."""
+    found: list[dict[int, Turn]] = []
+    for _ in range(rounds):
+        async with AsyncExitStack() as stack:
+            fleets = await asyncio.gather(*(stack.enter_async_context(_fleet(count)) for count in counts))
+            for fleet in fleets:
+                await _run(fleet, fleet.pipes, "hello5", None, 4 * fleet.workers)
+            for _ in range(_TURNS):
+                turns = {}
+                for fleet in fleets:
+                    turn = await _turn(fleet)
+                    if time.perf_counter() - fleet.since <= _FRESH:
+                        turns[fleet.workers] = turn
+                found.append(turns)
+                fleets.reverse()
+    return found
+
+
+async def _turn(fleet: _Fleet) -> Turn:
+    before = await _spent(fleet)
+    hello5 = await _run(fleet, fleet.pipes, "hello5", None, _HELLOS)
+    between = await _spent(fleet)
+    fan_out = await _run(fleet, fleet.pipes[:1], "fan_out", str(FAN), 1)
+    after = await _spent(fleet)
+    return Turn(
+        _HELLOS / hello5,
+        fan_out,
+        (between.calls - before.calls) / _HELLOS,
+        (between.processor - before.processor) / _HELLOS * 1000,
+        (after.calls - between.calls) / FAN,
+    )
+
+
+@asynccontextmanager
+async def _fleet(workers: int) -> AsyncIterator[_Fleet]:
+    since = time.perf_counter()
     async with fresh_azurite() as settings:
         account = open_account(settings)
         pipes: list[tuple[BaseProcess, Connection]] = []
@@ -84,25 +151,12 @@ async def measure(workers: int) -> Measured:
                 await asyncio.to_thread(process.start)
                 pipes.append((process, ours))
             await _balanced(account, workers)
-            await _run(account, pipes, "hello5", None, 4 * workers)
-            before = await _spent(pipes)
-            hello5 = await _run(account, pipes, "hello5", None, _HELLOS)
-            between = await _spent(pipes)
-            fan_out = await _run(account, pipes[:1], "fan_out", str(_FAN), 1)
-            after = await _spent(pipes)
+            yield _Fleet(workers, account, pipes, since)
         finally:
             for started, _ in pipes:
                 started.kill()
                 started.join()
             await account.close()
-    return Measured(
-        workers,
-        _HELLOS / hello5,
-        fan_out,
-        (between.calls - before.calls) / _HELLOS,
-        (between.processor - before.processor) / _HELLOS * 1000,
-        (after.calls - between.calls) / _FAN,
-    )
 
 
 async def _balanced(account: StorageAccount, workers: int) -> None:
@@ -121,16 +175,16 @@ async def _balanced(account: StorageAccount, workers: int) -> None:
 
 
 async def _run(
-    account: StorageAccount, pipes: list[tuple[BaseProcess, Connection]], name: str, input: str | None, count: int
+    fleet: _Fleet, pipes: list[tuple[BaseProcess, Connection]], name: str, input: str | None, count: int
 ) -> float:
-    """Seconds from the first start to the last completion."""
+    """Seconds from the first start, by each process of ``pipes``, to the last completion."""
     begin = time.perf_counter()
     for _, pipe in pipes:
         pipe.send((name, input, count // len(pipes)))
     for _, pipe in pipes:
         await asyncio.to_thread(pipe.recv)  # everything was started
     while True:
-        open_ones = await account.tables.query(_NAMES.instances, "RuntimeStatus ne 'Completed'", top=1)
+        open_ones = await fleet.account.tables.query(_NAMES.instances, "RuntimeStatus ne 'Completed'", top=1)
         if not open_ones.rows:
             return time.perf_counter() - begin
         await asyncio.sleep(0.1)

@@ -13,11 +13,13 @@ from collections.abc import Callable
 
 from durable_core.storage.turns import Turns
 
-_SLOW = 0.5
+_SLOW = 0.25
 """Seconds to the first answer over a new connection from which on fewer are opened at once."""
+_FAR = 6
+"""Times the quickest answer over an open one that the first over a new one may take: the service may be far away."""
 _FIRST = 4
 """Connections that may be opening at once, as long as nothing is known."""
-_MOST = 16
+_MOST = 8
 
 
 class Connections:
@@ -35,6 +37,8 @@ class Connections:
         """When each connection that nobody uses came free, the oldest first: it is the next that is used."""
         self._opening = 0
         self._most_opening = _FIRST
+        self._quickest: float | None = None
+        """Answer over an open connection, in seconds."""
         self._turns: Turns[bool] = Turns(self._free)
 
     async def take(self, timeout: float) -> bool:
@@ -67,10 +71,12 @@ class Connections:
         """
         if is_new:
             self._opening -= 1
-            if seconds < _SLOW:
+            if seconds < max(_SLOW, _FAR * (self._quickest or 0)):
                 self._most_opening = min(self._most_opening + 1, _MOST)
             else:
                 self._most_opening = max(self._most_opening // 2, 1)
+        elif is_usable and (self._quickest is None or seconds < self._quickest):
+            self._quickest = seconds
         if is_usable:
             self._free(is_new=False)
         self._open_more()

@@ -61,6 +61,22 @@ def test_with_a_quick_service_all_that_are_needed_open() -> None:
     run(main(), limit=3600)
 
 
+def test_a_service_that_is_far_away_is_not_slow_to_accept() -> None:
+    class FarAway(SlowToAccept):
+        async def serve(self, *, is_new: bool) -> None:
+            await asyncio.sleep(0.6 if is_new else 0.15)
+            self.accepted += is_new
+
+    async def main() -> None:
+        connections, service = new_connections(), FarAway(0)
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*(ask(connections, service) for _ in range(1000)))
+        assert service.accepted >= 32
+        assert asyncio.get_running_loop().time() - began <= 10
+
+    run(main(), limit=3600)
+
+
 def test_what_nobody_used_for_a_while_is_opened_again() -> None:
     async def main() -> None:
         connections, service = new_connections(), SlowToAccept(0.001)

@@ -171,7 +171,9 @@ class HistoryStore:
             StorageError: storage failed; whether the rows were written is unknown.
         """
         key = escape_key(instance_id)
-        rows, urls, longest = await self._encode(events, key, first, execution_id)
+        rows, urls, uploads, longest = self._encode(events, key, first, execution_id)
+        if uploads:
+            await asyncio.gather(*uploads)
         parts: list[list[Operation]] = [
             [Operation(Verb.REPLACE, row) for row in batch] for batch in batches(rows, longest)
         ]
@@ -204,17 +206,17 @@ class HistoryStore:
             except StorageError as error:
                 logger.warning("Blob '%s' of a checkpoint that lost its race stays behind: %s", name, error)
 
-    async def _encode(
+    def _encode(
         self, events: Sequence[HistoryEvent], key: str, first: int, execution_id: str
-    ) -> tuple[list[Entity], dict[tuple[int, str], str], int]:
-        """Rows, blob URL of each overflowed column, code points of the longest text in a row."""
+    ) -> tuple[list[Entity], dict[tuple[int, str], str], list[Awaitable[None]], int]:
+        """Rows, blob URL of each overflowed column, what puts these blobs, code points of the longest text in a row."""
         rows: list[Entity] = []
         longest = 0
         urls: dict[tuple[int, str], str] = {}
-        uploads = []
+        uploads: list[Awaitable[None]] = []
         for offset, event in enumerate(events):
             own = own_columns(event)
-            text = longest_text(own)
+            text = longest_text(own) if own else 0
             row = event_row(event, partition_key=key, position=first + offset, execution_id=execution_id, own=own)
             for column in overflowing(row) if text > SURELY_FITS else ():
                 blob = history_blob(key, str(row["RowKey"]), str(row["EventType"]), column, self._payloads.random)
@@ -223,10 +225,9 @@ class HistoryStore:
                 row[column] = ""
                 row[f"{column}{BLOB_NAME}"] = blob
             rows.append(row)
-            longest = max(longest, text)
-        if uploads:
-            await asyncio.gather(*uploads)
-        return rows, urls, longest
+            if text > longest:
+                longest = text
+        return rows, urls, uploads, longest
 
     async def _write(
         self,

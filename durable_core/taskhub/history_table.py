@@ -45,23 +45,10 @@ _JSON_COLUMNS = frozenset({"OrchestrationInstance", "ParentInstance", "Tags", "P
 # ---- writing ---------------------------------------------------------------------------------------------------------
 
 
-def event_columns(event: h.HistoryEvent) -> dict[str, Value]:
-    """The event's columns in the order of Appendix A.2, without keys and execution id."""
-    return _with_common_columns(own_columns(event), event)
-
-
 def own_columns(event: h.HistoryEvent) -> dict[str, Value]:
     """The columns that not all events have: the first of a row, and all that may be large."""
     writer = _WRITERS.get(type(event))
     return writer(event) if writer is not None else {}
-
-
-def _with_common_columns(columns: dict[str, Value], event: h.HistoryEvent) -> dict[str, Value]:
-    columns["EventId"] = event.event_id
-    columns["IsPlayed"] = event.is_played
-    columns["_Timestamp"] = moment_column(event.timestamp)
-    columns["EventType"] = _NAMES[type(event)]
-    return columns
 
 
 def event_row(
@@ -72,16 +59,26 @@ def event_row(
     execution_id: str,
     own: dict[str, Value] | None = None,
 ) -> dict[str, Value]:
-    """The whole row of one event.
+    """The whole row of one event, its columns in the order of Appendix A.2.
 
     Args:
         own: what ``own_columns`` gave for it, if that was looked at already.
     """
-    columns = _with_common_columns(own_columns(event) if own is None else own, event)
+    columns = own_columns(event) if own is None else own
+    columns["EventId"] = event.event_id
+    columns["IsPlayed"] = event.is_played
+    columns["_Timestamp"] = moment_column(event.timestamp)
+    columns["EventType"] = _NAMES[type(event)]
     columns["PartitionKey"] = partition_key
     columns["RowKey"] = row_key(position)
     columns["ExecutionId"] = execution_id
     return columns
+
+
+def event_columns(event: h.HistoryEvent) -> dict[str, Value]:
+    """The same without keys and execution id."""
+    row = event_row(event, partition_key="", position=0, execution_id="")
+    return {name: value for name, value in row.items() if name not in _PLACE}
 
 
 def history_rows(instance_id: str, execution_id: str, events: Iterable[h.HistoryEvent]) -> list[dict[str, Value]]:
@@ -302,6 +299,8 @@ _WRITERS: dict[type[h.HistoryEvent], Callable[[Any], dict[str, Value]]] = {
     h.GenericEvent: lambda e: {"Data": e.data},
 }
 
+
+_PLACE = frozenset({"PartitionKey", "RowKey", "ExecutionId"})
 
 _NAMES = {kind: event_type.name for kind, event_type in h.EVENT_TYPES.items()}
 """``EventType`` of each kind of event."""

@@ -16,6 +16,8 @@ _BACK = {"^": "^", "0": "/", "1": "\\", "2": "#", "3": "?"}
 
 def escape_key(instance_id: str) -> str:
     """Partition key of an instance id."""
+    if _TO_ESCAPE.search(instance_id) is None:
+        return instance_id
     return _TO_ESCAPE.sub(lambda found: _SPECIAL.get(found[0]) or "^" + chr(ord(found[0]) + _SHIFT), instance_id)
 
 

@@ -11,7 +11,8 @@ _PRIME = 0x01000193
 def fnv1a(text: str) -> int:
     """32-bit FNV-1a hash; an unpaired surrogate counts as U+FFFD, as in .NET."""
     value = _OFFSET
-    for byte in text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode("utf-8"):
+    known = text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    for byte in known.encode():
         value = ((value ^ byte) * _PRIME) & 0xFFFFFFFF
     return value
 

@@ -356,7 +356,7 @@ class ActivityWorker:
             await self._leases.put_off(held)
             return
         result: TaskCompleted | TaskFailed
-        if cut_off(held, self._hub.now()) >= self._settings.max_cut_off:
+        if held.dequeue_count > 1 and cut_off(held, self._hub.now()) >= self._settings.max_cut_off:
             result = self._runner.given_up(work.event, held.dequeue_count)
         elif activity is None:
             result = self._runner.unknown(work.event)

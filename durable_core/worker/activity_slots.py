@@ -48,8 +48,6 @@ class ActivitySlots:
             ahead: seconds that one may have to wait for its slot.
             most: work items beyond the slots.
         """
-        if not names:
-            return 0
         free = self._count - self._counted - self.receiving
         long, work = self._ahead()
         usable = self._count - long

@@ -89,7 +89,7 @@ class OutgoingMessages:
         if not outgoing:
             return []
         names = activities_of(outgoing)
-        granted = self._slots.reserve(names)
+        granted = self._slots.reserve(names) if names else 0
         places = [False] * len(outgoing)
         left = granted
         for index, item in enumerate(outgoing):
@@ -196,7 +196,7 @@ def _is_ordered(item: Outgoing) -> bool:
 
 def activities_of(outgoing: Iterable[Outgoing]) -> list[str]:
     """The activities of the work items among these messages."""
-    events = (item.message.event for item in outgoing)
+    events = [item.message.event for item in outgoing]
     return [event.name or "" for event in events if isinstance(event, TaskScheduled)]
 
 

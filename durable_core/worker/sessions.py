@@ -307,7 +307,7 @@ class Sessions:
 
     def why_not(self, instance_id: str, name: str, deliveries: Sequence[Delivery]) -> str | None:
         """Why the orchestrator shall not be tried once more with these messages; None if it shall."""
-        tries = max([delivery.held.dequeue_count for delivery in deliveries], default=0)
+        tries = max([delivery.dequeue_count for delivery in deliveries], default=0)
         if tries <= 1 and instance_id not in self._endless:
             return None
         now, settings = self.hub.now(), self.settings

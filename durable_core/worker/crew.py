@@ -25,11 +25,11 @@ class Crew(Generic[T]):
         work: what is done with an item; True if it shall have another turn, behind those that wait.
     """
 
-    def __init__(self, most: int, work: Callable[[T], Awaitable[bool]]) -> None:
+    def __init__(self, most: int, work: Callable[[T], Awaitable[bool | None]]) -> None:
         self._most = most
         self._work = work
         self._waiting: deque[T] = deque()
-        self._tasks: set[asyncio.Task[None] | None] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._is_coming = False
         """A task was sent for and has not begun."""
 
@@ -38,6 +38,11 @@ class Crew(Generic[T]):
         self._waiting.append(item)
         if not self._is_coming:
             self._send_for_one()
+
+    async def rest(self) -> None:
+        """Wait until nothing is left to do."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     def _send_for_one(self) -> None:
         if len(self._tasks) < self._most:
@@ -58,4 +63,6 @@ class Crew(Generic[T]):
                 except Exception:  # a defect of the work on one item, which costs the others nothing
                     logger.exception("Work failed unexpectedly: %r", item)
         finally:
-            self._tasks.discard(asyncio.current_task())
+            task = asyncio.current_task()
+            assert task is not None
+            self._tasks.discard(task)

@@ -22,7 +22,6 @@ from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.instance_table import merge_columns
 from durable_core.worker.crew import Crew
 from durable_core.worker.message_leases import HeldMessage, MessageLeases
-from durable_core.worker.side_by_side import side_by_side
 
 logger = logging.getLogger("durable_core.worker")
 
@@ -30,6 +29,8 @@ logger = logging.getLogger("durable_core.worker")
 _MOST = 64
 """Instances whose row and messages may lag behind their history before new episodes wait."""
 
+_DELETIONS = 64
+"""Messages of one merge that storage is asked to delete at once."""
 _QUICK = 5.0
 """Seconds within which a partition that was lost cannot have been gone on with elsewhere."""
 _LATE = 15.0
@@ -191,7 +192,10 @@ class RowMerges:
         if len(pending.covered) == 1:
             await self._delete(pending.covered[0])
         else:
-            await side_by_side(self._delete, pending.covered)
+            deletions = Crew(_DELETIONS, self._delete)
+            for held in pending.covered:
+                deletions.add(held)
+            await deletions.rest()
         for call in pending.after:
             call()
 

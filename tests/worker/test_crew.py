@@ -104,3 +104,21 @@ def test_an_item_that_comes_while_all_are_busy_waits_and_is_not_forgotten() -> N
 
     run(main(), limit=1000)
     assert sorted(done) == [0, 1, 2, 3, 10, 11, 12]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 200])
+def test_rest_comes_when_every_item_was_dealt_with_once(count: int) -> None:
+    done: list[int] = []
+
+    async def work(item: int) -> None:
+        await asyncio.sleep(item % 3)
+        done.append(item)
+
+    async def main() -> None:
+        crew = Crew(64, work)
+        for item in range(count):
+            crew.add(item)
+        await crew.rest()
+        assert sorted(done) == list(range(count))
+
+    run(main(), limit=1000)

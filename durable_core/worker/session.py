@@ -377,7 +377,9 @@ class Session:
             row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
             state = await self._current_state([], [])
             if state.started is None:
-                if self._etag is not None or await self._remove_row(row, execution_id):
+                # A purge that has not come to all of the history needs the row, to be found should it be cut off.
+                is_there = self._etag is not None or bool(state.events)
+                if is_there or await self._remove_row(row, execution_id):
                     return None
             elif row is not None and is_of_later_run(row, state):
                 return None

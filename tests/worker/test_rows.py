@@ -292,3 +292,22 @@ async def test_merges_that_wait_behind_the_one_that_replaces_a_row_join_it() -> 
     await merges.flush()
     whole = {"Name": "this", "RuntimeStatus": "Completed"}
     assert written == [("replace", whole, "read"), ("merge", {"CustomStatus": "later"}, "etag 1")]
+
+
+async def test_a_repair_leaves_the_row_to_a_purge_that_has_not_come_to_all_of_the_history() -> None:
+    """The row goes last, so that a purge that was cut off can be found and done again."""
+    world = World(FUNCTIONS)
+    one = await world.start()
+    await finish(one, "hello5", instance_id="h")
+    await world.settle()
+    row = await one.hub.instances.get("h", with_payloads=False)
+    assert row is not None
+    for gone in ("sentinel", *(f"{position:016X}" for position in range(3))):
+        await one.hub.account.tables.delete(world.names.history, "h", gone)
+    assert await one.worker.sessions._repair("h", row.execution_id or "") is None
+    assert await one.hub.instances.get("h", with_payloads=False) == row
+    for left in world.storage.rows(world.names.history):
+        await one.hub.account.tables.delete(world.names.history, "h", str(left.values["RowKey"]))
+    assert await one.worker.sessions._repair("h", row.execution_id or "") is None
+    assert await one.hub.instances.get("h", with_payloads=False) is None
+    await one.worker.stop()

@@ -118,12 +118,22 @@ class Sessions:
         end = asyncio.get_running_loop().time() + grace
         for delivery, left in self._delayed.drop(lambda item: self.hub.partition_of(item.instance_id) == partition):
             self._in_background(self._give_back(delivery, left))
-        active = [self._rest(session) for session in self._active.values() if session.partition == partition]
-        if active:
-            await asyncio.wait(active, timeout=grace)
-        for session in [session for session in self._active.values() if session.partition == partition]:
+        active = [session for session in self._active.values() if session.partition == partition]
+        for session in active:
+            waiting, session.inbox = session.inbox, []
+            self.backlog -= len(waiting)
+            for delivery in waiting:
+                self._in_background(self._give_back(delivery, 0))
+            if not session.taken:
+                session.forget()
+        running = [session for session in active if session.taken]
+        if running:
+            await asyncio.wait([self._rest(session) for session in running], timeout=grace)
+        for session in running:
             # Its episode goes on and may still be committed; nobody waits for it any more.
             abandoned, session.taken = session.taken, []
+            if not abandoned:
+                continue
             logger.warning("Instance '%s': an episode did not end in time and is abandoned.", session.instance_id)
             for delivery in abandoned:
                 self._in_background(self._give_back(delivery, 0))
@@ -218,7 +228,9 @@ class Sessions:
         try:
             if self.merges.is_full:
                 await self.merges.room()
-            if session.partition in self._partitions:
+            if not session.inbox:
+                pass  # all was given back before its turn came
+            elif session.partition in self._partitions:
                 batch, session.inbox = next_batch(session.inbox)
                 self.backlog -= len(batch)
                 self._pace.took(len(batch), left=self.backlog)

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from durable_core.core import ticks
 from durable_core.core.history import ExecutionStarted, OrchestrationStatus
 from durable_core.errors import AlreadyExistsError, UnavailableError
 from durable_core.storage.memory import StorageCall
+from durable_core.taskhub.history_store import Appended, HistoryStore
 from durable_core.testing.virtual_time import run
 from durable_core.worker.identity import WorkerIdentity
 from durable_core.worker.message_leases import HeldMessage, MessageLeases, back_off
@@ -189,6 +191,52 @@ def test_what_comes_while_messages_of_a_lost_partition_are_given_back_is_not_for
         status = await one.client.get_status(name)
         assert status is not None
         assert status.output == '"late"'
+        assert one.worker.sessions.backlog == 0
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
+def test_what_waits_for_its_turn_is_given_back_at_once_when_the_partition_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Behind episodes that take long: the next owner need not wait for them, nor for the lease."""
+
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start(max_concurrent_orchestrators=1)
+        names = owned_by(one, 200)
+        slow = names[0]
+        late = next(name for name in names if one.hub.partition_of(name) != one.hub.partition_of(slow))
+        partition = one.hub.partition_of(late)
+        queue = world.names.control_queue(partition)
+
+        append = HistoryStore.append
+
+        async def slowly(store: HistoryStore, instance_id: str, *rest: Any, **named: Any) -> Appended:
+            if instance_id == slow:
+                await asyncio.sleep(4)
+            return await append(store, instance_id, *rest, **named)
+
+        monkeypatch.setattr(HistoryStore, "append", slowly)
+        await one.client.start_new("hello5", instance_id=slow)
+        await asyncio.sleep(1)
+        await one.client.start_new("hello5", instance_id=late)
+        hidden = world.storage.next_visible(queue)
+        assert hidden is not None
+        assert hidden > world.clock.now(), "it waits here, behind the slow one"
+        began = world.clock.now()
+        await one.worker.sessions.remove_partition(partition, grace=30)
+        assert world.clock.now() - began < ticks.PER_SECOND
+        visible = world.storage.next_visible(queue)
+        assert visible is not None
+        assert visible <= world.clock.now()
+        one.worker.sessions.add_partition(partition)
+        await asyncio.sleep(60)
+        for name in (slow, late):
+            status = await one.client.get_status(name)
+            assert status is not None
+            assert status.runtime_status is OrchestrationStatus.Completed
         assert one.worker.sessions.backlog == 0
         assert world.left_over() == {}
 

@@ -11,7 +11,7 @@ are for another one's partition. What makes the comparison fair:
 * Balancing takes longer the more workers there are and is no part of it: all stand ready before the first turn. Those
   whose turn it is not poll their queues twice a second, which costs every turn the same.
 * Nor is the pause of a poller that has had nothing to do, for half a second of a turn of a few: some instances run
-  ahead of each turn.
+  ahead of each turn, and a fan-out is started by the process that owns its instance, as it always is with one.
 """
 
 from __future__ import annotations
@@ -225,9 +225,19 @@ async def _work(settings: ConnectionSettings, pipe: Connection) -> None:
         name, input, count = order
         gate = asyncio.Semaphore(16)
 
-        async def start(name: str = name, input: str | None = input, gate: asyncio.Semaphore = gate) -> None:
+        async def start(
+            instance_id: str | None, name: str = name, input: str | None = input, gate: asyncio.Semaphore = gate
+        ) -> None:
             async with gate:
-                await client.start_new(name, input=input)
+                await client.start_new(name, input=input, instance_id=instance_id)
 
-        await asyncio.gather(*(start() for _ in range(count)))
+        await asyncio.gather(*(start(_owned(worker, random) if count == 1 else None) for _ in range(count)))
         pipe.send("started")
+
+
+def _owned(worker: TaskHubWorker, random: Random) -> str:
+    """An instance id of a partition that the worker owns."""
+    while True:
+        instance_id = f"{random.getrandbits(128):032x}"
+        if worker.owns(instance_id):
+            return instance_id

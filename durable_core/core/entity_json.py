@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from durable_core.core import ticks
@@ -84,18 +84,3 @@ def text_member(document: Mapping[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"member '{name}' is {value!r}, not text")
     return value
-
-
-_TEXT = frozenset({str, type(None)})
-
-
-def text_members(document: Mapping[str, Any], names: Sequence[str]) -> list[str | None]:
-    """Many of them, in one pass.
-
-    Raises:
-        ValueError: one is something else.
-    """
-    values = list(map(document.get, names))
-    if _TEXT.issuperset(map(type, values)):
-        return values
-    return [text_member(document, name) for name in names]

@@ -12,7 +12,8 @@ from typing import Any
 
 from durable_core.core import ticks
 from durable_core.core.entity_ids import EntityId, is_entity
-from durable_core.core.entity_json import NEVER, dumps, loads, read_time, text_member, text_members, time_text
+from durable_core.core.entity_json import NEVER, dumps, loads, read_time, text_member, time_text
+from durable_core.core.json_text import text_members
 from durable_core.core.records import record
 
 OPERATION = "op"
@@ -149,7 +150,9 @@ class RequestMessage:
             ValueError: a member has the wrong type, or ``id`` is missing.
         """
         member = document.get
-        identity, operation, input, parent, parent_execution, request_time, type_name = text_members(document, _TEXTS)
+        identity, operation, input, parent, parent_execution, request_time, type_name = text_members(
+            document, _TEXTS, text_member
+        )
         if not identity:
             raise ValueError("member 'id' is missing")
         locks, position = _lock_set(document) if "lockset" in document or "pos" in document else ((), 0)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from durable_core.core import history as h
+from durable_core.core.json_text import text_members
 from durable_core.core.ticks import parse
 
 _NAMESPACE = "DurableTask.Core.History."
@@ -16,7 +17,6 @@ _DEEPEST = 64
 """Newtonsoft's own limit; a document that is nested deeper could be read here but never written again."""
 
 
-_TEXT = frozenset({str, type(None)})
 INSTANCE = ("InstanceId", "ExecutionId")
 
 
@@ -29,12 +29,6 @@ def text_member(value: Mapping[str, Any], name: str) -> str | None:
     if item is None or isinstance(item, str):
         return item
     raise TypeError(f"{name} is {_kind(item)}, not text")
-
-
-def text_members(value: Mapping[str, Any], names: Sequence[str]) -> list[str | None]:
-    """Many texts or nulls, in one pass."""
-    items = list(map(value.get, names))
-    return items if _TEXT.issuperset(map(type, items)) else [text_member(value, name) for name in names]
 
 
 def whole_number(value: Mapping[str, Any], name: str, *, bits: int = 32) -> int | None:
@@ -165,7 +159,7 @@ def _class_name(value: Mapping[str, Any]) -> str:
 
 def read_instance(value: Mapping[str, Any]) -> h.OrchestrationInstance:
     """An OrchestrationInstance object."""
-    instance_id, execution_id = text_members(value, INSTANCE)
+    instance_id, execution_id = text_members(value, INSTANCE, text_member)
     return h.OrchestrationInstance(_present(instance_id, "InstanceId"), execution_id)
 
 
@@ -302,7 +296,7 @@ def _rewound(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
 
 
 def _raised(v: Mapping[str, Any], common: dict[str, Any]) -> h.HistoryEvent:
-    name, input = text_members(v, ("Name", "Input"))
+    name, input = text_members(v, ("Name", "Input"), text_member)
     return h.EventRaised(**common, name=name or "", input=input, parent_trace_context=_trace(v))
 
 

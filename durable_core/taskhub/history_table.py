@@ -75,12 +75,6 @@ def event_row(
     return columns
 
 
-def event_columns(event: h.HistoryEvent) -> dict[str, Value]:
-    """The same without keys and execution id."""
-    row = event_row(event, partition_key="", position=0, execution_id="")
-    return {name: value for name, value in row.items() if name not in _PLACE}
-
-
 def history_rows(instance_id: str, execution_id: str, events: Iterable[h.HistoryEvent]) -> list[dict[str, Value]]:
     """The rows of a whole history, with large values in full; not to be written, but to be shown or exported."""
     key = escape_key(instance_id)
@@ -299,8 +293,6 @@ _WRITERS: dict[type[h.HistoryEvent], Callable[[Any], dict[str, Value]]] = {
     h.GenericEvent: lambda e: {"Data": e.data},
 }
 
-
-_PLACE = frozenset({"PartitionKey", "RowKey", "ExecutionId"})
 
 _NAMES = {kind: event_type.name for kind, event_type in h.EVENT_TYPES.items()}
 """``EventType`` of each kind of event."""

@@ -16,7 +16,7 @@ from json.encoder import encode_basestring
 from typing import Any
 
 from durable_core.core import history as h
-from durable_core.core.json_text import read_json
+from durable_core.core.json_text import read_json, text_members
 from durable_core.core.messages import MessageData, Sender, TaskMessage
 from durable_core.core.ticks import format_message
 from durable_core.errors import UndecodableMessageError
@@ -27,7 +27,7 @@ from durable_core.taskhub.event_json import (
     read_instance,
     read_tags,
     required_object,
-    text_members,
+    text_member,
     whole_number,
 )
 
@@ -244,7 +244,7 @@ def decode(body: str) -> MessageData:
     try:
         message = object_member(document, "TaskMessage")
         activity_id, blob, trace = text_members(
-            document, ("ActivityId", "CompressedBlobName", "SerializableTraceContext")
+            document, ("ActivityId", "CompressedBlobName", "SerializableTraceContext"), text_member
         )
         data = MessageData(
             activity_id=activity_id or _NO_GUID,
@@ -288,7 +288,7 @@ def explain(error: Exception) -> str:
 def _read_sender(value: dict[str, Any] | None) -> Sender | None:
     if value is None:
         return None
-    instance_id, execution_id = text_members(value, INSTANCE)
+    instance_id, execution_id = text_members(value, INSTANCE, text_member)
     return Sender(instance_id or "", execution_id)
 
 

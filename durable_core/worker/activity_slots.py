@@ -33,8 +33,6 @@ class ActivitySlots:
         """Work items that a checkpoint is writing for this process."""
         self._taken: dict[str, int] = {}
         """Work items that run here or wait for their turn."""
-        self._counted = 0
-        """All of them."""
         self.receiving = 0
         """Messages that a receive under way may bring."""
 
@@ -48,8 +46,8 @@ class ActivitySlots:
             ahead: seconds that one may have to wait for its slot.
             most: work items beyond the slots.
         """
-        free = self._count - self._counted - self.receiving
-        long, work = self._ahead()
+        counted, long, work = self._ahead()
+        free = self._count - counted - self.receiving
         usable = self._count - long
         granted = 0
         for name in names:
@@ -64,23 +62,19 @@ class ActivitySlots:
             usable -= not is_short
         for name in names[:granted]:
             self._promised[name] = self._promised.get(name, 0) + 1
-        self._counted += granted
         return granted
 
     def withdraw(self, names: Iterable[str]) -> None:
         """Work items that were promised are handed over now, or will not be."""
         for name in names:
-            self._counted -= 1
             _subtract(self._promised, name)
 
     def take(self, name: str) -> None:
         """A work item of this activity is here."""
         self._taken[name] = self._taken.get(name, 0) + 1
-        self._counted += 1
 
     def leave(self, name: str) -> None:
         """It has ended, or was given back."""
-        self._counted -= 1
         _subtract(self._taken, name)
 
     def measured(self, name: str, seconds: float) -> None:
@@ -96,16 +90,17 @@ class ActivitySlots:
     def _is_short(self, name: str) -> bool:
         return self._durations.get(name, AHEAD + 1) <= AHEAD
 
-    def _ahead(self) -> tuple[int, float]:
-        """Of all work items: how many are long, and seconds of work in the others."""
-        long, work = 0, 0.0
+    def _ahead(self) -> tuple[int, int, float]:
+        """All work items, how many of them are long, and seconds of work in the others."""
+        counted, long, work = 0, 0, 0.0
         for items in (self._promised, self._taken):
             for name, count in items.items():
+                counted += count
                 if self._is_short(name):
                     work += count * self._durations[name]
                 else:
                     long += count
-        return long, work
+        return counted, long, work
 
 
 def _subtract(items: dict[str, int], name: str) -> None:

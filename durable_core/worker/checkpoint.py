@@ -52,8 +52,7 @@ class Written:
     due: int | None
 
     def held(self) -> HeldMessage:
-        sent = self.sent
-        return HeldMessage(sent.queue, sent.receipt, sent.data, 1, sent.inserted, sent.blob)
+        return HeldMessage.written(self.sent)
 
 
 @struct

@@ -18,6 +18,7 @@ from concurrent.futures import Future
 from durable_core.core.messages import MessageData
 from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
 from durable_core.storage.base import QueueStore, Receipt
+from durable_core.taskhub.messages import Sent
 
 logger = logging.getLogger("durable_core.worker")
 
@@ -50,6 +51,11 @@ class HeldMessage:
         self.inserted = inserted
         self._renewal: Future[None] | None = None
         self._taken = False
+
+    @classmethod
+    def written(cls, sent: Sent) -> HeldMessage:
+        """One that this process has put invisible, for itself."""
+        return cls(sent.queue, sent.receipt, sent.data, 1, sent.inserted, sent.blob)
 
     @property
     def is_settled(self) -> bool:

@@ -200,7 +200,7 @@ class RowMerges:
             call()
 
     async def _write_again(self, instance_id: str, pending: _Pending) -> None:
-        """The next owner may have written a newer row, which ours has just covered."""
+        """Write the row from the history: ours has met another one, or may have covered that of the next owner."""
         execution_id, row = str(pending.entity["ExecutionId"]), pending.row
         pause = 1.0
         while True:

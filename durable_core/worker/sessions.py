@@ -120,9 +120,7 @@ class Sessions:
             self._in_background(self._give_back(delivery, left))
         active = [session for session in self._active.values() if session.partition == partition]
         for session in active:
-            waiting, session.inbox = session.inbox, []
-            self.backlog -= len(waiting)
-            for delivery in waiting:
+            for delivery in self._take_inbox(session):
                 self._in_background(self._give_back(delivery, 0))
             if not session.taken:
                 session.forget()
@@ -228,9 +226,7 @@ class Sessions:
         try:
             if self.merges.is_full:
                 await self.merges.room()
-            if not session.inbox:
-                pass  # all was given back before its turn came
-            elif session.partition in self._partitions:
+            if session.inbox and session.partition in self._partitions:
                 batch, session.inbox = next_batch(session.inbox)
                 self.backlog -= len(batch)
                 self._pace.took(len(batch), left=self.backlog)
@@ -241,17 +237,21 @@ class Sessions:
                 await session.process(batch)
                 self._pace.ended(len(batch), loop.time() - since)
                 session.taken = []
-            else:
-                batch, session.inbox = session.inbox, []
-                self.backlog -= len(batch)
+            else:  # the partition went, and maybe everything was given back before this turn came
                 session.forget()
-                for delivery in batch:
+                for delivery in self._take_inbox(session):
                     await self._give_back(delivery, 0)
             more = bool(session.inbox)
         finally:
             if not more:
                 self._end_turns(session)
         return more
+
+    def _take_inbox(self, session: Session) -> list[Delivery]:
+        """What no batch will take any more."""
+        left, session.inbox = session.inbox, []
+        self.backlog -= len(left)
+        return left
 
     def _end_turns(self, session: Session) -> None:
         session.is_active = False

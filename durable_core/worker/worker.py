@@ -283,7 +283,7 @@ class TaskHubWorker:
         """Handle a message that a client of this process wrote invisible."""
         message = sent.data.task_message
         assert message is not None
-        held = self._leases.hold(HeldMessage(sent.queue, sent.receipt, sent.data, 1, sent.inserted, sent.blob))
+        held = self._leases.hold(HeldMessage.written(sent))
         self.sessions.deliver(Delivery(message, held, new_row=new_row))
 
     def watch(self, instance_id: str) -> asyncio.Future[ExecutionCompleted]:

@@ -17,7 +17,6 @@ from durable_core.taskhub.history_table import (
     OVERFLOW_UNITS,
     assemble,
     batches,
-    event_columns,
     event_row,
     overflowing,
     read_row,
@@ -26,6 +25,7 @@ from durable_core.taskhub.history_table import (
 from durable_core.taskhub.keys import SENTINEL, row_key, unescape_key
 from durable_core.taskhub.wire import decode
 from tests.golden_data import GOLDEN, columns, documents, message_texts
+from tests.taskhub.event_columns import event_columns
 from tests.taskhub.test_wire import common, failures, moments, optional_texts, tags, travelling
 
 ROWS = [

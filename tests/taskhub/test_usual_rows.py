@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from durable_core.core import history as h
 from durable_core.storage.base import DateTime, Row, Value
-from durable_core.taskhub.history_table import event_columns, read_row
+from durable_core.taskhub.history_table import read_row
 from durable_core.taskhub.usual_rows import usual_events
+from tests.taskhub.event_columns import event_columns
 from tests.taskhub.test_history_table import ROWS, decided
 from tests.taskhub.test_wire import travelling
 

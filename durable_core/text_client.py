@@ -180,11 +180,10 @@ class TextClient:
         sent = await self._send(message, None if due is None else hop(due, self._hub.now()))
         try:
             row = await self._hub.instances.create(event, existing, sent.input_url)
-        except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as conflict:
+        except (AlreadyExistsError, PreconditionFailedError, NotFoundError):
             try:
                 await self._hub.account.queues.delete(sent.queue, sent.receipt)
-                if isinstance(conflict, NotFoundError):  # the row is gone: no purge will come to the blob
-                    await self._hub.messages.delete_blob(sent.blob)
+                await self._hub.messages.delete_blob(sent.blob)  # which a purge under way may not have seen
             except (NotFoundError, PreconditionFailedError):
                 logger.debug("The start of '%s' was already received; its worker will discard it.", event.instance)
             return False

@@ -47,7 +47,7 @@ class RuntimeState:
         locks: entities that were asked for a lock and have not been released, by lock request.
         inherited_status: custom status of the generation before this one, with which this one begins (behaviour 50).
         is_rewinding: its failure was taken back, and the message that lets it go on has not come. Until then its row
-            says Failed, so that a rewind that was cut off can be repeated.
+            says Failed, so that a rewind that was cut off can be repeated. It may end before: a child fails, too.
     """
 
     def __init__(self, events: Iterable[HistoryEvent] = ()) -> None:
@@ -129,6 +129,7 @@ class RuntimeState:
             if self.completed is None:
                 self.completed = event
                 self.status = event.status
+                self.is_rewinding = False
         elif isinstance(event, ExecutionSuspended):
             self.status = OrchestrationStatus.Suspended
         elif isinstance(event, ExecutionResumed) and self.completed is None:

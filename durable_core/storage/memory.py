@@ -14,7 +14,7 @@ from random import Random
 
 from durable_core.storage.base import QueueMessage, Row, StorageAccount
 from durable_core.storage.memory_blobs import BlobService, MemoryBlobs
-from durable_core.storage.memory_gate import FaultHook, Gate, StorageCall
+from durable_core.storage.memory_gate import FaultHook, Gate, LateError, StorageCall
 from durable_core.storage.memory_queues import MemoryQueues, QueueService
 from durable_core.storage.memory_tables import MemoryTables, TableService
 
@@ -35,11 +35,13 @@ class MemoryStorage:
 
     Attributes:
         faults: looked at on every call; may be set and removed at any time.
+        under_way: requests that have not taken effect yet, although nobody waits for them any more.
     """
 
     def __init__(self, clock: Callable[[], int], ids: Random | None = None, *, deletion: int = 0) -> None:
         self.clock = clock
         self.faults: FaultHook | None = None
+        self.under_way = 0
         self._queues = QueueService(clock, ids or Random(0), deletion)
         self._tables = TableService(clock, deletion)
         self._blobs = BlobService(clock, deletion)
@@ -94,4 +96,4 @@ class MemoryStorage:
         return {name: self._blobs.blob(container, name).data for name in self.blob_names(container)}
 
 
-__all__ = ["FaultHook", "MemoryStorage", "StorageCall"]
+__all__ = ["FaultHook", "LateError", "MemoryStorage", "StorageCall"]

@@ -165,17 +165,33 @@ class InstanceStore:
             del row["CustomStatus"]
         return row
 
-    async def merge(self, entity: Entity, etag: str | None = None) -> str:
-        """Insert or merge one row; with an ETag (``ANY`` for whatever it is) merge into an existing row.
+    async def merge(self, entity: Entity, etag: str | None) -> str:
+        """Merge into a row, and only as it is known: storage may act on a write when newer ones stand there.
+
+        Args:
+            etag: the row's; None if there is none, ``ANY`` if it is not known, and has to be read.
 
         Raises:
-            NotFoundError, PreconditionFailedError: there is no row of that ETag.
+            AlreadyExistsError, NotFoundError, PreconditionFailedError: there is a row, or none of that ETag.
         """
-        return await self._tables.merge(self._names.instances, entity, etag=etag)
+        if etag is None:
+            return await self._tables.insert(self._names.instances, entity)
+        return await self._tables.merge(self._names.instances, entity, etag=await self._known(entity, etag))
 
-    async def replace(self, entity: Entity, etag: str | None = None) -> str:
-        """Insert or replace one row; ETag and errors as in ``merge``."""
-        return await self._tables.replace(self._names.instances, entity, etag=etag)
+    async def replace(self, entity: Entity, etag: str | None) -> str:
+        """Replace a row; ETag and errors as in ``merge``."""
+        if etag is None:
+            return await self._tables.insert(self._names.instances, entity)
+        return await self._tables.replace(self._names.instances, entity, etag=await self._known(entity, etag))
+
+    async def _known(self, entity: Entity, etag: str) -> str:
+        if etag != ANY:
+            return etag
+        filter = f"PartitionKey eq {quote(str(entity['PartitionKey']))}"
+        page = await self._tables.query(self._names.instances, filter, select=("PartitionKey",), top=1)
+        if not page.rows:
+            raise NotFoundError(f"there is no row of {entity['PartitionKey']!r}")
+        return page.rows[0].etag
 
     async def delete(self, instance_id: str, etag: str) -> None:
         """Delete the row.
@@ -185,8 +201,12 @@ class InstanceStore:
         """
         await self._tables.delete(self._names.instances, escape_key(instance_id), "", etag=etag)
 
-    async def terminate(self, instance_id: str, event: ExecutionTerminated) -> bool:
-        """End an instance that never ran; False if it has no row (task-hub 6.5)."""
+    async def terminate(self, instance_id: str, event: ExecutionTerminated, etag: str) -> bool:
+        """End an instance that never ran; False if it has no row (task-hub 6.5).
+
+        Raises:
+            PreconditionFailedError: its row has another ETag by now.
+        """
         reason_url = None
         if event.input is not None and _utf16_units(event.input) > OVERFLOW_UNITS:
             name = history_blob(escape_key(instance_id), "", "Output", "Output", self._payloads.random)
@@ -194,7 +214,7 @@ class InstanceStore:
             reason_url = self._payloads.url(name)
         row = instance_table.terminated_without_history(instance_id, event, now=self._now(), reason_url=reason_url)
         try:
-            await self._tables.merge(self._names.instances, row, etag=ANY)
+            await self._tables.merge(self._names.instances, row, etag=etag)
         except NotFoundError:
             return False
         return True

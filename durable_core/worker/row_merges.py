@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from durable_core.errors import (
+    AlreadyExistsError,
     DurableError,
     NotFoundError,
     PreconditionFailedError,
@@ -67,7 +68,7 @@ class RowMerges:
     """Writes the rows of all instances of this worker.
 
     Args:
-        merge: sends one merge, of an existing row only if an ETag is given; returns the new one.
+        merge: sends one merge of the row of an ETag, as ``InstanceStore.merge`` does; returns the new one.
         replace: does the same with a row that is whole.
         leases: deletes the covered messages.
         owns: the instance still belongs to this worker.
@@ -164,7 +165,7 @@ class RowMerges:
             try:
                 row.etag = await write(pending.entity, row.etag)
                 break
-            except (NotFoundError, PreconditionFailedError):
+            except (AlreadyExistsError, NotFoundError, PreconditionFailedError):
                 # Nobody has written it yet, or somebody else has, or the instance was purged: the history tells.
                 await self._write_again(instance_id, pending)
                 break

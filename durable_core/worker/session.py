@@ -37,7 +37,7 @@ from durable_core.core.messages import Sender
 from durable_core.core.replay import OrchestrationRun, Orchestrator
 from durable_core.core.state import RuntimeState, answered_parent, settled_id
 from durable_core.core.versioning import VersionFailure
-from durable_core.errors import NotFoundError, PreconditionFailedError, StorageError
+from durable_core.errors import AlreadyExistsError, NotFoundError, PreconditionFailedError, StorageError
 from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
 from durable_core.taskhub.instance_table import InstanceStatus, Urls
@@ -316,7 +316,7 @@ class Session:
             await self._manager.put_off(early, until=row.scheduled_start_time)
         else:
             assert isinstance(ends.event, ExecutionTerminated)
-            await self._manager.hub.instances.terminate(self.instance_id, ends.event)
+            await self._manager.hub.instances.terminate(self.instance_id, ends.event, row.etag)
 
     async def _repair_row(self, state: RuntimeState, batch: Batch) -> None:
         """The history holds these messages already; a crash may have come between it and the Instances row."""
@@ -347,10 +347,10 @@ class Session:
         try:
             instances = self._manager.hub.instances
             if row is None:
-                return await instances.merge(entity)
+                return await instances.merge(entity, None)
             is_older = is_of_older_run(row, state.execution_id, state)
             return await (instances.replace if is_older else instances.merge)(entity, row.etag)
-        except (NotFoundError, PreconditionFailedError):
+        except (AlreadyExistsError, NotFoundError, PreconditionFailedError):
             self.forget()
             return None
 

@@ -44,3 +44,12 @@ def test_a_history_says_that_it_was_taken_back_until_it_is_woken() -> None:
     assert state.is_rewinding
     state.extend([h.OrchestratorStarted(timestamp=4), h.GenericEvent(timestamp=4, data="go on")])
     assert not state.is_rewinding
+
+
+def test_a_run_that_ends_before_it_is_woken_is_not_rewinding_any_more() -> None:
+    """Its row has to say so, whoever has written it meanwhile."""
+    start = h.ExecutionStarted(timestamp=1, instance=h.OrchestrationInstance("i", "e"), name="o")
+    state = RuntimeState([h.OrchestratorStarted(timestamp=1), start, h.GenericEvent(timestamp=1, event_id=0)])
+    assert state.is_rewinding
+    state.add(h.ExecutionCompleted(timestamp=2, event_id=1, status=h.OrchestrationStatus.Failed, result="a child"))
+    assert not state.is_rewinding

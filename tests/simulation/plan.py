@@ -12,6 +12,8 @@ from tests.simulation.programs import Program, add_flaky, add_hang, random_progr
 
 OUTAGES = ("everything", "messages", "leases", "queues", "tables")
 """What a process cannot reach during an outage."""
+LONGEST_LATE = 60.0
+"""Seconds from a request to its effect at most."""
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,12 @@ class Fault:
     Attributes:
         process: which: workers are counted from 0 in the order in which they start, clients are the instances' names.
         call: at this storage call of it, counted from 1; of kind ``split``: at so many batches of split checkpoints.
-        kind: ``kill``, ``split`` (a kill between two batches), ``fail``, ``slow``, ``sleep`` (the whole process stands
-            still), ``outage``, ``stop`` (it is told to stop, and does so in good order).
+        kind: ``kill``, ``split`` (a kill between two batches), ``fail``, ``slow``, ``late`` (the service acts when the
+            process waits no longer), ``sleep`` (the whole process stands still), ``outage``, ``stop`` (it is told to
+            stop, and does so in good order).
         after: behind the effect of the call instead of before it.
         value: callbacks until the kill, or seconds.
-        what: of an outage.
+        what: of an outage; of a late call: ``repeated`` if the process's storage client sends it again by itself.
     """
 
     process: int | str
@@ -141,7 +144,7 @@ def random_plan(seed: int) -> Plan:
         settings=settings,
         instances=tuple(instances),
         signals=tuple(signals),
-        faults=tuple(_faults(random, workers, instances)),
+        faults=(*_faults(random, workers, instances), *_late(Random(f"{seed}/late"), workers, instances)),
         oddities=random.choice([0, 0, 0.02, 0.2]),
     )
 
@@ -230,3 +233,23 @@ def _faults(random: Random, workers: int, instances: list[Instance]) -> list[Fau
                 if random.random() < 0.04:
                     faults.append(Fault(instance.name, call, "fail", after=random.random() < 0.5))
     return faults
+
+
+def _late(random: Random, workers: int, instances: list[Instance]) -> list[Fault]:
+    rate = random.choice([0, 0, 0.003, 0.02])
+    if not rate:
+        return []
+    callers: list[tuple[int | str, int]] = [(process, 1500) for process in range(workers + 4)]
+    callers += [(instance.name, 60) for instance in instances]
+    return [
+        Fault(
+            process,
+            call,
+            "late",
+            value=random.choice([random.uniform(0.5, 5), random.uniform(5, LONGEST_LATE)]),
+            what=random.choice(["", "repeated"]),
+        )
+        for process, calls in callers
+        for call in range(1, calls)
+        if random.random() < rate
+    ]

@@ -7,6 +7,7 @@ import types
 from collections.abc import Generator, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -21,7 +22,7 @@ from durable_core.core.history import (
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import StorageError, UnavailableError
 from durable_core.storage.base import Operation, QueueMessage, Receipt, StorageAccount
-from durable_core.storage.memory import StorageCall
+from durable_core.storage.memory import LateError, StorageCall
 from durable_core.storage.memory_queues import MemoryQueues
 from durable_core.storage.memory_tables import MemoryTables
 from durable_core.taskhub.hub import PartitionManagement
@@ -40,6 +41,10 @@ from tests.worker.world import Process, World
 _STEERING = (EventRaised, ExecutionTerminated, ExecutionSuspended, ExecutionResumed, GenericEvent)
 _CALL: ContextVar[int] = ContextVar("call", default=0)
 _OPERATIONS: ContextVar[Sequence[Operation]] = ContextVar("operations")
+_TEXT: ContextVar[str] = ContextVar("text")
+"""Of the message that is being put."""
+_PATIENCE = 15.0
+"""Seconds that a storage client waits for an answer at most."""
 
 
 @types.coroutine
@@ -77,6 +82,8 @@ class Scene(World):
             self._faults.setdefault(fault.process, {}).setdefault(fault.call, []).append(fault)
         self._outages: dict[str, list[tuple[float, str]]] = {}
         self._splits: dict[str, int] = {}
+        self._late_messages: list[tuple[float, str]] = []
+        """When they come into their queues, and their texts."""
         self._skews: dict[str, float] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.hand_overs = HandOvers()
@@ -155,8 +162,7 @@ class Scene(World):
 
     async def after(self, call: StorageCall) -> None:
         """The other half of the hook."""
-        if call.kind == "table.transaction" and call.resource == self.names.history:
-            self.hand_overs.committed(_OPERATIONS.get())
+        self._note_commit(call, _OPERATIONS.get(()))
         process = self.processes.get(call.client)
         if process is None:
             return
@@ -184,6 +190,8 @@ class Scene(World):
             elif fault.kind == "fail" and fault.after == after:
                 self._calls_failed += 1
                 raise UnavailableError("injected", status=503)
+            elif fault.kind == "late" and not after:
+                await self._keep_waiting(call, fault)
             elif after:
                 continue
             elif fault.kind == "sleep":
@@ -198,6 +206,25 @@ class Scene(World):
                 self._calls_failed += 1
                 raise UnavailableError("storage is away", status=503)
 
+    async def _keep_waiting(self, call: StorageCall, fault: Fault) -> None:
+        """Let the caller wait for an answer, until it gives up half-way, or sooner."""
+        self._calls_failed += 1
+        patience = min(fault.value / 2, _PATIENCE)
+        left = fault.value - patience
+        await asyncio.sleep(patience)
+        if call.kind == "queue.put":
+            self._late_messages.append((asyncio.get_running_loop().time() + left, _TEXT.get()))
+        raise LateError(
+            left,
+            # A put is not repeated by storage clients: there would be two messages (``MessageStore.send`` does it).
+            is_repeated=fault.what == "repeated" and call.kind != "queue.put",
+            acted=partial(self._note_commit, call, _OPERATIONS.get(())),
+        )
+
+    def _note_commit(self, call: StorageCall, operations: Sequence[Operation]) -> None:
+        if call.kind == "table.transaction" and call.resource == self.names.history:
+            self.hand_overs.committed(operations)
+
     def wrote_part(self, name: str) -> None:
         """A batch of a split checkpoint, not the last of it, was written."""
         process = self.processes.get(name)
@@ -209,11 +236,14 @@ class Scene(World):
 
     def is_written_to(self, instance_id: str) -> bool:
         """A client's message is on its way to the instance: it would not care which run of the instance it meets."""
+        now = asyncio.get_running_loop().time()
+        texts = [text for due, text in self._late_messages if due >= now]
         for partition in range(self.names.partition_count):
-            for message in self.storage.messages(self.names.control_queue(partition)):
-                found = decode(message.text).task_message
-                if found is not None and found.target.instance_id == instance_id and isinstance(found.event, _STEERING):
-                    return True
+            texts += [message.text for message in self.storage.messages(self.names.control_queue(partition))]
+        for text in texts:
+            found = decode(text).task_message
+            if found is not None and found.target.instance_id == instance_id and isinstance(found.event, _STEERING):
+                return True
         return False
 
     @property
@@ -254,6 +284,7 @@ class _OddQueues:
         return getattr(self._queues, name)
 
     async def put(self, queue: str, text: str, *, delay: int = 0, explicit_delay: bool = False) -> Receipt:
+        _TEXT.set(text)
         if self._scene.is_odd():
             later = delay + self._scene.odd.choice([0, 0, 3, 30])
             # It is the writers that put a second copy; of a large message it has a blob of its own.

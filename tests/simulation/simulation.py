@@ -17,7 +17,7 @@ _LIMIT = 12 * 3600.0
 _LONGEST_AFTERWARDS = 4000.0
 """Virtual seconds after which no message may be left: a start that no row explains is given up after 1,100."""
 _SILENCE = 45.0
-"""Virtual seconds that pass when no message is left, in which what is under way comes to its end."""
+"""Virtual seconds that pass when no message is left and no request is late, in which what is under way ends."""
 
 
 def simulate(plan: Plan, trace: list[StorageCall] | None = None) -> None:
@@ -50,7 +50,7 @@ async def _simulate(plan: Plan, trace: list[StorageCall] | None) -> None:
     silent_since = loop.time()
     while loop.time() < end and loop.time() < silent_since + _SILENCE:
         await asyncio.sleep(5)
-        if scene.left_over():
+        if scene.left_over() or scene.storage.under_way:
             silent_since = loop.time()
     supervisor.cancel()
     await asyncio.wait([supervisor])

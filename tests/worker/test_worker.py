@@ -337,7 +337,9 @@ def test_behaviour_61_a_start_whose_row_was_terminated_meanwhile_is_discarded() 
         await client.terminate("x", "never mind")
         messages = world.storage.messages(process.hub.messages.queue_of(_target("x")))
         assert len(messages) == 2
-        await process.hub.instances.terminate("x", _terminated())
+        row = await process.hub.instances.get("x", with_payloads=False)
+        assert row is not None
+        await process.hub.instances.terminate("x", _terminated(), row.etag)
         await world.start("two")
         await asyncio.sleep(120)
         status = await client.get_status("x")

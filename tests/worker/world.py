@@ -150,9 +150,11 @@ class World:
 
     def client(self, name: str = "client") -> TextClient:
         """A client in a process without a worker."""
-        return TextClient(
-            TaskHub(self.account(name), self.names, Random(self.random.getrandbits(32))), random=self.random
-        )
+        return TextClient(self.hub_of(name), random=self.random)
+
+    def hub_of(self, name: str) -> TaskHub:
+        """The hub as the process of this name sees it."""
+        return TaskHub(self.account(name), self.names, Random(self.random.getrandbits(32)))
 
     def kill(self, process: Process | str) -> None:
         """End a process as SIGKILL would: none of its calls is ever answered again."""

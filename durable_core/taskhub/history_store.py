@@ -198,6 +198,25 @@ class HistoryStore:
         assert etag is not None
         return Appended(etag, urls, blobs)
 
+    async def fence(self, instance_id: str, execution_id: str, etag: str | None) -> None:
+        """Move the sentinel on, so that a checkpoint that is still under way to storage loses its race.
+
+        Args:
+            execution_id: of the run that shall never begin; it is written if there is no history.
+            etag: as for ``append``.
+
+        Raises:
+            LostRaceError: the history moved on without us.
+        """
+        key = escape_key(instance_id)
+        try:
+            if etag is None:
+                await self._tables.insert(self._table, sentinel_row(key, execution_id, complete_at=self._now()))
+            else:
+                await self._tables.merge(self._table, {"PartitionKey": key, "RowKey": SENTINEL}, etag=etag)
+        except (AlreadyExistsError, PreconditionFailedError, NotFoundError) as error:
+            raise LostRaceError(f"the sentinel row belongs to another checkpoint ({error})") from error
+
     async def _delete_blobs(self, names: Iterable[str]) -> None:
         """Nothing refers to these; the instance may have been purged, so that nobody else would ever delete them."""
         for name in names:

@@ -316,6 +316,8 @@ class Session:
             await self._manager.put_off(early, until=row.scheduled_start_time)
         else:
             assert isinstance(ends.event, ExecutionTerminated)
+            # Its first checkpoint may have been sent, and storage may act on it yet.
+            await self._manager.hub.history.fence(self.instance_id, row.execution_id or "", self._etag)
             await self._manager.hub.instances.terminate(self.instance_id, ends.event, row.etag)
 
     async def _repair_row(self, state: RuntimeState, batch: Batch) -> None:

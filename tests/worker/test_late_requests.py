@@ -14,7 +14,7 @@ from durable_core.storage.base import ANY
 from durable_core.storage.memory import LateError, StorageCall
 from durable_core.testing.virtual_time import run
 from tests.worker.sample import ACTIVITIES, FUNCTIONS, ORCHESTRATORS
-from tests.worker.world import Steps, World, decode, finish, functions
+from tests.worker.world import Steps, World, decode, finish, functions, until
 
 
 def two_waits(run: OrchestrationRun) -> Steps:
@@ -92,6 +92,40 @@ def test_a_termination_of_a_row_that_comes_late_does_not_end_a_newer_run() -> No
         assert status.runtime_status is OrchestrationStatus.Running
         with pytest.raises(PreconditionFailedError):
             await one.hub.instances.terminate("w", event, row.etag)
+
+    run(main(), limit=3600)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_first_checkpoint_that_comes_late_does_not_bring_back_what_was_terminated_before_it_began(
+    is_first: bool,
+) -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        client = world.client()
+        if not is_first:
+            await finish(one, "hello5", instance_id="w")
+            await world.settle()
+        before = world.history("w")
+        late_once(world, lambda call: call.client == "one" and call.kind == "table.transaction", is_repeated=False)
+        await client.start_new("waiter", instance_id="w")
+        await until(lambda: world.storage.under_way == 1)
+        await client.terminate("w", "enough")
+        await asyncio.sleep(20)
+        assert world.storage.under_way == 1
+        await asyncio.sleep(60)
+        status = await client.get_status("w")
+        assert status is not None
+        assert (status.runtime_status, status.output) == (OrchestrationStatus.Terminated, "enough")
+        assert world.history("w") == before
+        assert world.left_over() == {}
+        await client.start_new("waiter", instance_id="w")
+        await world.settle()
+        await client.raise_event("w", "go", "1")
+        ended = await client.wait_for_completion("w", timeout=60)
+        assert ended is not None
+        assert ended.output == "1"
 
     run(main(), limit=3600)
 

@@ -99,7 +99,7 @@ class MessageStore:
             text = encode(data)
             blob = message_blob(data, text)
             if blob is not None:
-                await self._payloads.put(blob, text)
+                await self._put_blob(blob, text)
                 text = encode(blob_reference(blob))
             try:
                 receipt = await self._queues.put(queue, text, delay=delay, explicit_delay=explicit_delay)
@@ -111,6 +111,18 @@ class MessageStore:
                 url = self._payloads.url(blob) if blob is not None else None
                 return Sent(queue, receipt, data, self._now(), delay, blob, url)
         raise AssertionError("the loop returns or raises")
+
+    async def _put_blob(self, name: str, text: str) -> None:
+        """Put a blob, again under the same name if it is not known whether it is there: else nobody would delete it."""
+        for attempt in itertools.count(1):
+            try:
+                await self._payloads.put(name, text)
+            except UnavailableError:
+                if attempt >= _TRIES:
+                    raise
+                await asyncio.sleep(_FIRST_PAUSE * 2**attempt)
+            else:
+                return
 
     async def forget_blob(self, name: str) -> None:
         """Delete the blob of a message that has been deleted, but for starts: the Instances row refers to those."""

@@ -60,6 +60,8 @@ class Driver:
         await self._ended(life)
         if life.purge:
             await asyncio.sleep(life.wait[2])
+            while self._scene.may_come_back(name):
+                await self._scene.moment(1)
             await self._attempt(lambda client: client.purge(name), self._is_gone)
 
     def _start(self, life: Life) -> Operation:

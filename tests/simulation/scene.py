@@ -6,7 +6,7 @@ import asyncio
 import types
 from collections.abc import Generator, Sequence
 from contextvars import ContextVar
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 from typing import Any
@@ -21,7 +21,7 @@ from durable_core.core.history import (
 )
 from durable_core.core.ticks import PER_SECOND
 from durable_core.errors import StorageError, UnavailableError
-from durable_core.storage.base import Operation, QueueMessage, Receipt, StorageAccount
+from durable_core.storage.base import Operation, QueueMessage, Receipt, StorageAccount, Verb
 from durable_core.storage.memory import LateError, StorageCall
 from durable_core.storage.memory_queues import MemoryQueues
 from durable_core.storage.memory_tables import MemoryTables
@@ -53,6 +53,27 @@ def _turn() -> Generator[None, None, None]:
     yield
 
 
+@dataclass(frozen=True)
+class _Late:
+    """A request upon which the service acts at ``due``; with the text of its message, or its operations."""
+
+    due: float
+    call: StorageCall
+    text: str
+    operations: Sequence[Operation]
+
+    def makes(self, names: HubNames, instance_id: str) -> bool:
+        """It makes a row, a history, a blob, or a message that refers to one, where there is none."""
+        call = self.call
+        if call.kind == "queue.put":
+            blob = decode(self.text).compressed_blob_name
+            return blob is not None and blob.startswith(f"{instance_id}/")
+        if call.kind == "table.transaction":
+            is_first = any(item.verb is Verb.INSERT for item in self.operations)
+            return is_first and (call.resource, call.detail) == (names.history, instance_id)
+        return call.kind in ("table.insert", "blob.put") and call.detail.startswith(f"{instance_id}/")
+
+
 class Scene(World):
     """The service and the processes of one plan."""
 
@@ -82,8 +103,7 @@ class Scene(World):
             self._faults.setdefault(fault.process, {}).setdefault(fault.call, []).append(fault)
         self._outages: dict[str, list[tuple[float, str]]] = {}
         self._splits: dict[str, int] = {}
-        self._late_messages: list[tuple[float, str]] = []
-        """When they come into their queues, and their texts."""
+        self._late: list[_Late] = []
         self._skews: dict[str, float] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.hand_overs = HandOvers()
@@ -212,8 +232,14 @@ class Scene(World):
         patience = min(fault.value / 2, _PATIENCE)
         left = fault.value - patience
         await asyncio.sleep(patience)
-        if call.kind == "queue.put":
-            self._late_messages.append((asyncio.get_running_loop().time() + left, _TEXT.get()))
+        self._late.append(
+            _Late(
+                asyncio.get_running_loop().time() + left,
+                call,
+                _TEXT.get() if call.kind == "queue.put" else "",
+                _OPERATIONS.get(()) if call.kind == "table.transaction" else (),
+            )
+        )
         raise LateError(
             left,
             # A put is not repeated by storage clients: there would be two messages (``MessageStore.send`` does it).
@@ -236,8 +262,7 @@ class Scene(World):
 
     def is_written_to(self, instance_id: str) -> bool:
         """A client's message is on its way to the instance: it would not care which run of the instance it meets."""
-        now = asyncio.get_running_loop().time()
-        texts = [text for due, text in self._late_messages if due >= now]
+        texts = [late.text for late in self._still_late() if late.text]
         for partition in range(self.names.partition_count):
             texts += [message.text for message in self.storage.messages(self.names.control_queue(partition))]
         for text in texts:
@@ -245,6 +270,15 @@ class Scene(World):
             if found is not None and found.target.instance_id == instance_id and isinstance(found.event, _STEERING):
                 return True
         return False
+
+    def may_come_back(self, instance_id: str) -> bool:
+        """A late request makes something of the instance's, also after a purge (compatibility.md)."""
+        return any(late.makes(self.names, instance_id) for late in self._still_late())
+
+    def _still_late(self) -> list[_Late]:
+        now = asyncio.get_running_loop().time()
+        self._late = [late for late in self._late if late.due >= now]
+        return self._late
 
     @property
     def was_hurt(self) -> bool:

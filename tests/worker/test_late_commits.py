@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from durable_core.core.history import OrchestrationStatus
+from durable_core.core.history import EventRaised, OrchestrationInstance, OrchestrationStatus
+from durable_core.core.messages import CLIENT, TaskMessage
 from durable_core.core.replay import OrchestrationRun
 from durable_core.errors import UnavailableError
 from durable_core.storage.memory import StorageCall
@@ -137,3 +138,19 @@ def test_a_child_of_an_episode_that_was_never_committed_does_not_outlive_its_ter
         assert world.left_over() == {}
 
     run(main(), limit=3600)
+
+
+async def test_a_large_message_whose_blob_was_put_without_an_answer_leaves_one_blob() -> None:
+    """Nobody would know the name of another."""
+    world = World(FUNCTIONS)
+    one = await world.start()
+
+    def lose_answer(call: StorageCall) -> None:
+        if call.kind == "blob.put":
+            world.faults.after_hooks.remove(lose_answer)
+            raise UnavailableError("injected", status=503)
+
+    world.faults.after_hooks.append(lose_answer)
+    event = EventRaised(timestamp=0, name="go", input="x" * 100_000)
+    sent = await one.hub.messages.send(TaskMessage(event, OrchestrationInstance("w")), sender=CLIENT)
+    assert world.storage.blob_names(world.names.large_messages) == [sent.blob]

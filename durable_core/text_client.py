@@ -53,6 +53,8 @@ from durable_core.taskhub.scale_report import ScaleReport, WorkerLimits, report_
 logger = logging.getLogger("durable_core.text_client")
 
 _START_TRIES = 3
+_IDS = 64
+"""Looked at for one of an own partition: even one out of 16 is found nearly always."""
 _TERMINATION = 60.0
 """Seconds that a recursive termination waits for one instance to end, or for a child to begin: an idle queue is looked
 into every 30 s at the latest."""
@@ -73,6 +75,9 @@ class LocalWorker(Protocol):
 
     def has_room(self) -> bool:
         """Messages may be handed over; otherwise they wait in their queue, where nothing has to be renewed."""
+
+    def begins_soon(self) -> bool:
+        """An instance of one of the worker's partitions would begin at once, or in a moment."""
 
     def wake(self, instance_id: str) -> None:
         """A message was written visible into the instance's control queue."""
@@ -141,7 +146,8 @@ class TextClient:
         Args:
             name: the orchestrator's name.
             input: JSON text.
-            instance_id: must follow the rules of semantics 8.2; a GUID is made if it is None or empty.
+            instance_id: must follow the rules of semantics 8.2; a GUID is made if it is None or empty, of a partition
+                that the worker of this process serves if it has a turn for the instance at once.
             start_at: ticks before which it stays Pending, any distance ahead; None for at once.
             replaceable: statuses in which an instance of this id gives way, None for what the client was made with.
 
@@ -152,7 +158,7 @@ class TextClient:
         if not name:
             raise ValueError("the orchestrator name cannot be empty")
         generated = not instance_id
-        instance_id = instance_id or f"{self._random.getrandbits(128):032x}"
+        instance_id = instance_id or self._new_id(stays=start_at is None)
         validate_instance_id(instance_id)
         for _ in range(_START_TRIES):
             existing = None
@@ -172,6 +178,21 @@ class TextClient:
             if await self._start(event, existing):
                 return instance_id
         raise InstanceExistsError(f"Instance '{instance_id}' is being started by somebody else at the same time.")
+
+    def _new_id(self, *, stays: bool) -> str:
+        """A random id.
+
+        Args:
+            stays: if the worker of this process would begin with the instance in a moment, it shall be one of its own:
+                no other worker has to find the start in its queue and read the row that is written here.
+        """
+        worker = self._worker
+        is_at_home = worker is not None and stays and worker.begins_soon()
+        for _ in range(_IDS):
+            instance_id = f"{self._random.getrandbits(128):032x}"
+            if worker is None or not is_at_home or worker.owns(instance_id):
+                break
+        return instance_id
 
     async def _start(self, event: ExecutionStarted, existing: InstanceStatus | None) -> bool:
         """Write the message, then the row (task-hub 8.2); False if another start of the same id came in between."""

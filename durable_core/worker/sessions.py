@@ -36,6 +36,8 @@ logger = logging.getLogger("durable_core.worker")
 
 _SWEEPS = 10
 """Looks for idle sessions per idle time."""
+_SOON = 0.25
+"""Seconds that a new instance may wait for its first episode here rather than be any worker's."""
 _MOST_COMPLAINTS = 10_000
 _FAST = 16
 """Times the size of the control queue buffer: what may wait here for its episode, however fast this process is."""
@@ -174,6 +176,18 @@ class Sessions:
             return True
         most = _FAST * settings.control_queue_buffer
         return self.backlog < self._pace.within(settings.message_renewal / 2, most=most)
+
+    def begins_soon(self) -> bool:
+        """What is started in one of this worker's partitions now has its first episode at once, or in a moment.
+
+        Not so while many instances are kept here: whoever starts them all shall not have all of them for ever.
+        """
+        most = self.settings.control_queue_buffer
+        if not self._partitions or len(self._active) + len(self._cached) >= most:
+            return False
+        if len(self._active) < self.settings.max_concurrent_orchestrators:
+            return True
+        return self.backlog < self._pace.within(_SOON, most=most)
 
     def deliver(self, delivery: Delivery) -> None:
         """Give a message to its instance's session; one that is not ours any more goes back to its queue."""

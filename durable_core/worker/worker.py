@@ -265,6 +265,10 @@ class TaskHubWorker:
         """Messages may be handed over; with a long backlog they are better off in their queue."""
         return self.sessions.has_room()
 
+    def begins_soon(self) -> bool:
+        """An instance of one of this worker's partitions would begin at once, or in a moment."""
+        return self.sessions.begins_soon()
+
     def wake(self, instance_id: str) -> None:
         """A message was written visible into the instance's control queue: poll it soon if it is ours."""
         listener = self._listeners.get(self.hub.partition_of(instance_id))

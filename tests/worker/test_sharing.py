@@ -306,3 +306,60 @@ def test_how_many_are_kept_beyond_the_slots_is_bounded() -> None:
     assert slots.promise(["a"] * 5000, is_behind=False, ahead=AHEAD_ALONE) == 4 + MOST_AHEAD
     slots.withdraw(["a"] * (4 + MOST_AHEAD))
     assert slots.promise(["a"] * 5000, is_behind=False, ahead=AHEAD_ALONE, most=3000) == 3004
+
+
+def test_an_instance_without_an_id_of_its_own_begins_where_it_is_started() -> None:
+    async def main() -> None:
+        world = World(functions({}, {}))
+        one, two = await pair(world, Say(0.01))
+        spent: Counter[str] = Counter()
+        world.faults.before_hooks.append(
+            lambda call: spent.update([call.kind]) if call.resource != world.names.partitions else None
+        )
+        for process in (one, two):
+            instances = [await process.client.start_new("hello5") for _ in range(4)]
+            assert all(process.worker.owns(instance_id) for instance_id in instances)
+            await asyncio.sleep(0.5)
+            assert await completed(process, instances), "and nobody had to poll for it, which may take half a minute"
+        assert spent["table.query"] == 8, "the rows that this test has read: the workers knew them"
+
+    run(main(), limit=3600)
+
+
+def test_what_is_started_beyond_the_turns_of_a_worker_is_any_workers() -> None:
+    async def main() -> None:
+        world = World(functions({}, {}))
+        one, two = await pair(world, Say(1), max_polling_interval=1.0)
+        instances = list(await asyncio.gather(*(one.client.start_new("hello5") for _ in range(100))))
+        elsewhere = sum(two.worker.owns(instance_id) for instance_id in instances)
+        assert 20 <= elsewhere <= 60, "about half of those that came when all turns were taken"
+        await asyncio.sleep(300)
+        assert await completed(one, instances)
+
+    run(main(), limit=3600)
+
+
+def test_instances_that_only_wait_do_not_all_gather_where_they_are_started() -> None:
+    async def main() -> None:
+        world = World(functions({}, {}))
+        say = Say(1000)
+        one, two = await pair(world, say, control_queue_buffer=8)
+        instances = []
+        for _ in range(40):
+            instances.append(await one.client.start_new("fan_out", input="1"))
+            await asyncio.sleep(1)
+        assert all(one.worker.owns(instance_id) for instance_id in instances[:7])
+        assert sum(two.worker.owns(instance_id) for instance_id in instances[8:]) >= 8
+
+    run(main(), limit=7200)
+
+
+def test_an_instance_that_is_to_start_later_is_any_workers() -> None:
+    async def main() -> None:
+        world = World(functions({}, {}))
+        one, two = await pair(world, Say(0.01))
+        due = one.client.now() + 600 * PER_SECOND
+        instances = [await one.client.start_new("hello5", start_at=due) for _ in range(40)]
+        assert sum(two.worker.owns(instance_id) for instance_id in instances) >= 8
+
+    run(main(), limit=3600)

@@ -408,6 +408,33 @@ def test_a_request_that_hangs_does_not_cost_the_lease() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("begin", [19.0, 19.9, 20.01, 22.0, 25.0, 29.9])
+@pytest.mark.parametrize(("silence", "complaints"), [(3.5, 0), (14.0, 1)])
+def test_a_storage_that_answers_nobody_for_a_while_costs_no_lease(
+    begin: float, silence: float, complaints: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As Azurite does once a minute; what it was asked meanwhile it answers then."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        hub = await group()
+        one, two = hub.join("one"), hub.join("two")
+
+        async def answer(call: StorageCall) -> None:
+            if begin <= loop.time() < begin + silence:
+                await asyncio.sleep(begin + silence - loop.time())
+
+        await asyncio.sleep(begin)
+        since = {row.partition: (row.current_owner, row.owned_since) for row in hub.rows()}
+        hub._answer = answer  # type: ignore[method-assign]
+        await asyncio.sleep(60)
+        assert sorted((len(one.listening), len(two.listening))) == [2, 2]
+        assert {row.partition: (row.current_owner, row.owned_since) for row in hub.rows()} == since
+        assert sum("could not be renewed" in record.message for record in caplog.records) <= complaints * 2
+
+    run(main())
+
+
 @pytest.mark.parametrize("delay", [number / 20 for number in range(2, 13)])
 def test_a_lease_that_ends_while_the_answer_to_its_renewal_is_on_the_way_is_taken_up_again(delay: float) -> None:
     """Else the partition would be renewed for ever, and nobody would listen to it."""

@@ -152,7 +152,7 @@ def decode_activity_input(text: str | None, expected: type | None = None) -> Any
         ValueError: the text names a class that is not there, or that refuses its data.
     """
     try:
-        if text is not None and is_strict():
+        if text is not None and _CLASS in text and is_strict():
             text = _argument(text)
             return decode(text, expected)
         value = decode(text)

@@ -6,6 +6,7 @@ pass one contract suite (``tests/storage``). A provider retries what is safe to 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import field
 from enum import Enum
@@ -261,12 +262,12 @@ class CallCounter:
     """Counts storage requests by kind, e.g. ``queue.put`` or ``table.transaction``; tests and benchmarks read it."""
 
     def __init__(self) -> None:
-        self.by_kind: dict[str, int] = {}
+        self.by_kind: dict[str, int] = defaultdict(int)
         self.empty_gets = 0
         """Receives that brought no message; also counted in ``queue.get``."""
 
     def add(self, kind: str) -> None:
-        self.by_kind[kind] = self.by_kind.get(kind, 0) + 1
+        self.by_kind[kind] += 1
 
     @property
     def total(self) -> int:

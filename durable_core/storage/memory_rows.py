@@ -20,8 +20,8 @@ _LARGEST_KEY = 512
 _LARGEST_ROW = 1024 * 1024
 _MOST_COLUMNS = 252
 """Beside PartitionKey, RowKey and Timestamp."""
-_SURELY_SMALL = 15
-"""So many columns of 64 KiB stay below the limit of a row."""
+SURELY_SMALL = 15
+"""So many columns of 64 KiB stay below the limits of a row."""
 _MANY, _SHORT = 64, 2048
 """So do so many columns that have no longer text."""
 _LARGEST_TRANSACTION = 4 * 1024 * 1024
@@ -42,13 +42,15 @@ def place(entity: Entity, index: int | None = None) -> tuple[str, str]:
     Raises:
         InvalidRequestError: one is missing, too long, or has a character that keys must not have (task-hub 4.1).
     """
-    partition_key, row_key = entity.get("PartitionKey"), entity.get("RowKey")
-    if not isinstance(partition_key, str) or not isinstance(row_key, str):
-        raise _refused("a row needs texts as PartitionKey and RowKey", "PropertiesNeedValue", index)
     try:
-        return _sorting(partition_key), _sorting(row_key)
+        return _sorting(entity["PartitionKey"]), _sorting(entity["RowKey"])
     except _BadKeyError as error:
         raise _refused(error.text, error.code, index) from None
+    except KeyError:
+        raise _refused(*_NO_TEXT, index) from None
+
+
+_NO_TEXT = "a row needs texts as PartitionKey and RowKey", "PropertiesNeedValue"
 
 
 class _BadKeyError(Exception):
@@ -60,7 +62,9 @@ class _BadKeyError(Exception):
 
 
 @lru_cache(maxsize=4096)
-def _sorting(key: str) -> str:
+def _sorting(key: Value) -> str:
+    if not isinstance(key, str):
+        raise _BadKeyError(*_NO_TEXT)
     if _FORBIDDEN.search(key):
         raise _BadKeyError(f"key {key!r} has one of the characters / \\ # ? or a control character", "InvalidInput")
     if _utf16_units(key) > _LARGEST_KEY:
@@ -146,7 +150,7 @@ def check_whole(values: dict[str, Value], index: int | None = None) -> None:
     Raises:
         InvalidRequestError: too many columns, or more than 1 MiB.
     """
-    if len(values) <= _SURELY_SMALL or (len(values) <= _MANY and not _has_long_value(values)):
+    if len(values) <= SURELY_SMALL or (len(values) <= _MANY and not _has_long_value(values)):
         return
     columns = len(values.keys() - {"PartitionKey", "RowKey", "Timestamp"})
     if columns > _MOST_COLUMNS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from durable_core.core.ticks import format_column
@@ -11,7 +11,7 @@ from durable_core.errors import AlreadyExistsError, InvalidRequestError, NotFoun
 from durable_core.storage.base import ANY, DateTime, Entity, Operation, Page, Row, Value, Verb, check_transaction
 from durable_core.storage.memory_gate import Answer, Gate
 from durable_core.storage.memory_names import Names
-from durable_core.storage.memory_rows import accepted, check_transaction_size, check_whole, place
+from durable_core.storage.memory_rows import SURELY_SMALL, accepted, check_transaction_size, check_whole, place
 from durable_core.storage.odata import Filter, compile_filter, ordinal
 
 _LARGEST_PAGE = 1000
@@ -24,36 +24,47 @@ _Stamp = tuple[DateTime, str]
 class _Partition:
     """Rows of one partition key by row key, in the form in which keys sort; in that order once somebody reads them."""
 
-    __slots__ = ("_by_key", "_keys", "_rows")
+    __slots__ = ("_keys", "_rows", "by_key")
 
     def __init__(self) -> None:
-        self._by_key: dict[str, Row] = {}
+        self.by_key: dict[str, Row] = {}
         self._keys: list[str] | None = None
         self._rows: list[Row] = []
 
-    def __len__(self) -> int:
-        return len(self._by_key)
+    def write(self, rows: Iterable[tuple[str, dict[str, Value] | None]], stamp: _Stamp) -> list[str | None]:
+        """Store the new properties of rows, or remove a row where there are none; returns their ETags."""
+        timestamp, etag = stamp
+        etags: list[str | None] = []
+        by_key, is_in_order = self.by_key, self._keys is not None
+        for key, values in rows:
+            if values is None:
+                etags.append(None)
+                self._remove(key)
+                continue
+            etags.append(etag)
+            values["Timestamp"] = timestamp
+            row = Row(values, etag)
+            if is_in_order:
+                self._put_in_order(key, row)
+            by_key[key] = row
+        return etags
 
-    def row(self, key: str) -> Row | None:
-        return self._by_key.get(key)
-
-    def set(self, key: str, row: Row) -> None:
+    def _put_in_order(self, key: str, row: Row) -> None:
         keys = self._keys
-        if keys is not None:
-            if not keys or key > keys[-1]:
-                keys.append(key)
-                self._rows.append(row)
-            else:
-                place = bisect_left(keys, key)
-                if key in self._by_key:
-                    self._rows[place] = row
-                else:
-                    keys.insert(place, key)
-                    self._rows.insert(place, row)
-        self._by_key[key] = row
+        assert keys is not None
+        if not keys or key > keys[-1]:
+            keys.append(key)
+            self._rows.append(row)
+            return
+        place = bisect_left(keys, key)
+        if keys[place] == key:
+            self._rows[place] = row
+        else:
+            keys.insert(place, key)
+            self._rows.insert(place, row)
 
-    def remove(self, key: str) -> None:
-        del self._by_key[key]
+    def _remove(self, key: str) -> None:
+        del self.by_key[key]
         if self._keys is not None:
             place = bisect_left(self._keys, key)
             del self._keys[place], self._rows[place]
@@ -61,8 +72,8 @@ class _Partition:
     def ordered(self) -> tuple[list[str], list[Row]]:
         """Keys and rows; most partitions of a busy hub are written many times before they are read."""
         if self._keys is None:
-            self._keys = sorted(self._by_key)
-            self._rows = [self._by_key[key] for key in self._keys]
+            self._keys = sorted(self.by_key)
+            self._rows = [self.by_key[key] for key in self._keys]
         return self._keys, self._rows
 
     def page(self, start: str, limit: int) -> tuple[list[Row], str | None]:
@@ -85,16 +96,16 @@ class _Table:
 
     def partition(self, key: str) -> _Partition:
         """The rows of a key, maybe none yet."""
-        return self.partitions.get(key) or _Partition()
+        known = self.partitions.get(key)
+        return _Partition() if known is None else known
 
     def keep(self, key: str, partition: _Partition) -> None:
         """Rows of this partition were written or deleted."""
-        is_known = key in self.partitions
-        if partition and not is_known:
+        if not partition.by_key:
+            if self.partitions.pop(key, None) is not None:
+                self._order = None
+        elif key not in self.partitions:
             self.partitions[key] = partition
-            self._order = None
-        elif is_known and not partition:
-            del self.partitions[key]
             self._order = None
 
     def order(self) -> list[str]:
@@ -124,7 +135,7 @@ class _Table:
             first = start[1] if partition_key == start[0] else ""
             if filter.row_key is not None:
                 pinned = ordinal(filter.row_key)
-                found = partition.row(pinned)
+                found = partition.by_key.get(pinned)
                 if found is not None and pinned >= first:
                     yield partition_key, pinned, found
                 continue
@@ -176,8 +187,8 @@ class TableService:
         table = self.table(name)
         partition_key, row_key = place(operation.entity)
         partition = table.partition(partition_key)
-        prepared, _ = _prepared(partition, operation, row_key, None)
-        etag = _store(partition, row_key, prepared, self._stamp())
+        prepared, _ = _prepared(partition.by_key.get(row_key), operation, row_key, None)
+        (etag,) = partition.write([(row_key, prepared)], self._stamp())
         table.keep(partition_key, partition)
         return etag or ""
 
@@ -188,14 +199,15 @@ class TableService:
         table = self.table(name, 0)
         partition_key = places[0][0]
         partition = table.partition(partition_key)
+        before = partition.by_key
         prepared, total = [], 0
         for index, operation in enumerate(operations):
-            values, size = _prepared(partition, operation, places[index][1], index)
-            prepared.append(values)
+            row_key = places[index][1]
+            values, size = _prepared(before.get(row_key), operation, row_key, index)
+            prepared.append((row_key, values))
             total += size
         check_transaction_size(operations, total)
-        stamp = self._stamp()
-        etags = [_store(partition, row_key, row, stamp) for (_, row_key), row in zip(places, prepared, strict=True)]
+        etags = partition.write(prepared, self._stamp())
         table.keep(partition_key, partition)
         return etags
 
@@ -248,11 +260,10 @@ def _projected(row: Row, select: Sequence[str]) -> Row:
 
 
 def _prepared(
-    partition: _Partition, operation: Operation, row_key: str, index: int | None
+    before: Row | None, operation: Operation, row_key: str, index: int | None
 ) -> tuple[dict[str, Value] | None, int]:
     """The row's new properties, None if it goes, and the size of what is sent."""
     entity, verb = operation.entity, operation.verb
-    before = partition.row(row_key)
     if verb is Verb.DELETE:
         _check_condition(operation.etag or ANY, before, row_key, index)
         return None, 0
@@ -266,17 +277,9 @@ def _prepared(
         _check_condition(operation.etag, before, row_key, index)
     if verb is Verb.MERGE and before is not None:
         values = {**before.values, **values}
-    check_whole(values, index)
+    if len(values) > SURELY_SMALL:
+        check_whole(values, index)
     return values, size
-
-
-def _store(partition: _Partition, row_key: str, values: dict[str, Value] | None, stamp: _Stamp) -> str | None:
-    if values is None:
-        partition.remove(row_key)
-        return None
-    values["Timestamp"], etag = stamp
-    partition.set(row_key, Row(values, etag))
-    return etag
 
 
 def _check_condition(etag: str, before: Row | None, row_key: str, index: int | None) -> None:

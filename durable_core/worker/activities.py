@@ -100,7 +100,7 @@ class ActivityWorker:
         self._surplus = False
         self._polling = PollingInterval(settings.max_polling_interval, random)
         self._waiting: deque[_Waiting] = deque()
-        self._pace = Pace(self._now)
+        self._pace = Pace()
         self._running: dict[asyncio.Task[None], HeldMessage] = {}
         self._background: set[asyncio.Task[None]] = set()
         """Work items on their way in or back."""
@@ -181,7 +181,7 @@ class ActivityWorker:
     def _next(self) -> HeldMessage:
         """The work item whose turn it is."""
         held = self._waiting.popleft().held
-        self._pace.took(1, left=len(self._waiting))
+        self._pace.took(1, left=len(self._waiting), now=self._now())
         return held
 
     async def _run_on(self) -> None:

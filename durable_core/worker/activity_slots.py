@@ -15,6 +15,8 @@ AHEAD_ALONE = 2.5
 """The same while no other worker is seen: nobody else would take it, and its lease need not be renewed as yet."""
 MOST_AHEAD = 1000
 """Work items beyond the slots that are kept at any pace: if this process dies, they appear at their leases' end."""
+_UNKNOWN = AHEAD + 1
+"""Seconds that an activity is taken to last as long as nobody knows."""
 _WEIGHT = 0.2
 """Of the newest duration in the moving average."""
 
@@ -47,12 +49,15 @@ class ActivitySlots:
             most: work items beyond the slots.
         """
         counted, long, work = self._ahead()
+        durations = self._durations
         free = self._count - counted - self.receiving
         usable = self._count - long
         granted = 0
         for name in names:
-            is_short = self._is_short(name)
-            duration = self._durations[name] if is_short else 0.0
+            duration = durations.get(name, _UNKNOWN)
+            is_short = duration <= AHEAD
+            if not is_short:
+                duration = 0.0
             is_soon = is_short and usable > 0 and work + duration <= ahead * usable
             if free <= 0 and (is_behind or not is_soon or free <= -most):
                 break
@@ -88,16 +93,18 @@ class ActivitySlots:
         return self._count - sum(self._taken.values()) - long - self.receiving
 
     def _is_short(self, name: str) -> bool:
-        return self._durations.get(name, AHEAD + 1) <= AHEAD
+        return self._durations.get(name, _UNKNOWN) <= AHEAD
 
     def _ahead(self) -> tuple[int, int, float]:
         """All work items, how many of them are long, and seconds of work in the others."""
         counted, long, work = 0, 0, 0.0
+        durations = self._durations
         for items in (self._promised, self._taken):
             for name, count in items.items():
                 counted += count
-                if self._is_short(name):
-                    work += count * self._durations[name]
+                duration = durations.get(name, _UNKNOWN)
+                if duration <= AHEAD:
+                    work += count * duration
                 else:
                     long += count
         return counted, long, work

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 _WEIGHT = 0.05
 """Of the newest item in the moving average."""
 
 
 class Pace:
-    """Measures items per second over the times in which more is waiting.
+    """Measures items per second over the times in which more is waiting."""
 
-    Args:
-        clock: monotonic seconds.
-    """
-
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._seconds: float | None = None
         """Per item; None until it was measured."""
         self._since: float | None = None
         """When items were last taken, None if nothing was left then."""
 
-    def took(self, count: int, *, left: int) -> None:
-        """``count`` items were taken now, ``left`` go on waiting."""
-        now = self._clock()
+    def took(self, count: int, *, left: int, now: float) -> None:
+        """``count`` items were taken ``now`` (monotonic seconds), ``left`` go on waiting."""
         if self._since is not None:
             self._learn((now - self._since) / count)
         self._since = now if left else None

@@ -13,7 +13,6 @@ from durable_core.core.entity_ids import is_entity
 from durable_core.core.entity_messages import RequestMessage, request_to
 from durable_core.core.episode import (
     Episode,
-    EpisodeRules,
     Outgoing,
     Verdict,
     answers_of_replaced,
@@ -34,7 +33,7 @@ from durable_core.core.history import (
     TaskScheduled,
 )
 from durable_core.core.messages import Sender
-from durable_core.core.replay import OrchestrationRun, Orchestrator
+from durable_core.core.replay import OrchestrationRun
 from durable_core.core.state import RuntimeState, answered_parent, settled_id
 from durable_core.core.versioning import VersionFailure
 from durable_core.errors import AlreadyExistsError, NotFoundError, PreconditionFailedError, StorageError
@@ -439,7 +438,8 @@ class Session:
         elif orchestrator is not None:
             run = self._run
             self._run = None
-            code = partial(_run, state, run, orchestrator, received, manager.hub.now(), manager.episode_rules)
+            now, rules = manager.hub.now(), manager.episode_rules
+            code = partial(run_episode, state, run, orchestrator, received, now=now, rules=rules)
             episode, self._run = await manager.user_code.call_within(manager.settings.episode_limit, code)
         elif manager.leave_to_others((*batch.accepted, *batch.dropped)):
             batch.deferred.extend((*batch.accepted, *batch.dropped))
@@ -583,14 +583,3 @@ class Session:
         """Some other worker may complete this task; what an older generation asked for is awaited by nobody."""
         if self._state is not None and asking.execution_id == self._state.execution_id:
             self.foreign.add(task_id)
-
-
-def _run(
-    state: RuntimeState,
-    run: OrchestrationRun | None,
-    orchestrator: Orchestrator,
-    received: Sequence[HistoryEvent],
-    now: int,
-    rules: EpisodeRules,
-) -> tuple[Episode, OrchestrationRun | None]:
-    return run_episode(state, run, orchestrator, received, now=now, rules=rules)

@@ -93,7 +93,7 @@ class Sessions:
         self._watchers: dict[str, list[asyncio.Future[ExecutionCompleted]]] = {}
         self.backlog = 0
         """Deliveries that no episode has taken yet."""
-        self._pace = Pace(lambda: asyncio.get_running_loop().time())
+        self._pace = Pace()
         self._batch_taken = asyncio.Event()
 
     # ---- ownership -------------------------------------------------------------------------------------------------
@@ -243,13 +243,14 @@ class Sessions:
             if session.inbox and session.partition in self._partitions:
                 batch, session.inbox = next_batch(session.inbox)
                 self.backlog -= len(batch)
-                self._pace.took(len(batch), left=self.backlog)
-                self._batch_taken.set()
-                session.taken = batch
                 loop = asyncio.get_running_loop()
                 since = loop.time()
+                self._pace.took(len(batch), left=self.backlog, now=since)
+                self._batch_taken.set()
+                session.taken = batch
                 await session.process(batch)
-                self._pace.ended(len(batch), loop.time() - since)
+                session.last_used = loop.time()
+                self._pace.ended(len(batch), session.last_used - since)
                 session.taken = []
             else:  # the partition went, and maybe everything was given back before this turn came
                 session.forget()
@@ -269,7 +270,6 @@ class Sessions:
 
     def _end_turns(self, session: Session) -> None:
         session.is_active = False
-        session.last_used = asyncio.get_running_loop().time()
         self._active.pop(session.instance_id, None)
         if session.is_cached and session.partition in self._partitions:
             self._cached[session.instance_id] = session

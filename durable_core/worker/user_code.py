@@ -82,6 +82,8 @@ class ThreadedUserCode:
         self._limits: dict[Call, tuple[float, bool]] = {}
         """Calls under way that must end: within how many seconds, and whether they are interrupted then."""
         self._watch: asyncio.TimerHandle | None = None
+        self._watched = 0.0
+        """Seconds for which it was set."""
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
         result: T = await self._threads.submit(partial(function, *args)).future
@@ -99,12 +101,12 @@ class ThreadedUserCode:
 
     def _watch_within(self, seconds: float) -> None:
         """One timer for all calls: nearly all of them end long before it goes off."""
-        loop = asyncio.get_running_loop()
         if self._watch is not None:
-            if self._watch.when() <= loop.time() + seconds:
+            if self._watched <= seconds:  # whenever it was set, it goes off in time
                 return
             self._watch.cancel()
-        self._watch = loop.call_later(seconds, self._stop_endless)
+        self._watched = seconds
+        self._watch = asyncio.get_running_loop().call_later(seconds, self._stop_endless)
 
     def _stop_endless(self) -> None:
         self._watch = None

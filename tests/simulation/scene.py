@@ -53,14 +53,19 @@ def _turn() -> Generator[None, None, None]:
     yield
 
 
-@dataclass(frozen=True)
-class _Late:
-    """A request upon which the service acts at ``due``; with the text of its message, or its operations."""
+@dataclass
+class Late:
+    """A request upon which the service acts late, with the text of its message, or its operations.
 
-    due: float
+    Attributes:
+        due: loop time at which the service acts; None while its sender waits, or sleeps, and may send it again.
+    """
+
+    sender: SimulatedProcess
     call: StorageCall
     text: str
     operations: Sequence[Operation]
+    due: float | None = None
 
     def makes(self, names: HubNames, instance_id: str) -> bool:
         """It makes a row, a history, a blob, or a message that refers to one, where there is none."""
@@ -69,7 +74,7 @@ class _Late:
             blob = decode(self.text).compressed_blob_name
             return blob is not None and blob.startswith(f"{instance_id}/")
         if call.kind == "table.transaction":
-            is_first = any(item.verb is Verb.INSERT for item in self.operations)
+            is_first = self.operations[-1].verb is Verb.INSERT
             return is_first and (call.resource, call.detail) == (names.history, instance_id)
         return call.kind in ("table.insert", "blob.put") and call.detail.startswith(f"{instance_id}/")
 
@@ -103,7 +108,7 @@ class Scene(World):
             self._faults.setdefault(fault.process, {}).setdefault(fault.call, []).append(fault)
         self._outages: dict[str, list[tuple[float, str]]] = {}
         self._splits: dict[str, int] = {}
-        self._late: list[_Late] = []
+        self._late: list[Late] = []
         self._skews: dict[str, float] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.hand_overs = HandOvers()
@@ -211,7 +216,7 @@ class Scene(World):
                 self._calls_failed += 1
                 raise UnavailableError("injected", status=503)
             elif fault.kind == "late" and not after:
-                await self._keep_waiting(call, fault)
+                await self._keep_waiting(process, call, fault)
             elif after:
                 continue
             elif fault.kind == "sleep":
@@ -226,26 +231,33 @@ class Scene(World):
                 self._calls_failed += 1
                 raise UnavailableError("storage is away", status=503)
 
-    async def _keep_waiting(self, call: StorageCall, fault: Fault) -> None:
+    async def _keep_waiting(self, process: SimulatedProcess, call: StorageCall, fault: Fault) -> None:
         """Let the caller wait for an answer, until it gives up half-way, or sooner."""
         self._calls_failed += 1
+        late = self.note_late(
+            process,
+            call,
+            _TEXT.get() if call.kind == "queue.put" else "",
+            _OPERATIONS.get(()) if call.kind == "table.transaction" else (),
+        )
         patience = min(fault.value / 2, _PATIENCE)
         left = fault.value - patience
         await asyncio.sleep(patience)
-        self._late.append(
-            _Late(
-                asyncio.get_running_loop().time() + left,
-                call,
-                _TEXT.get() if call.kind == "queue.put" else "",
-                _OPERATIONS.get(()) if call.kind == "table.transaction" else (),
-            )
-        )
+        late.due = asyncio.get_running_loop().time() + left
         raise LateError(
             left,
             # A put is not repeated by storage clients: there would be two messages (``MessageStore.send`` does it).
             is_repeated=fault.what == "repeated" and call.kind != "queue.put",
             acted=partial(self._note_commit, call, _OPERATIONS.get(())),
         )
+
+    def note_late(
+        self, process: SimulatedProcess, call: StorageCall, text: str = "", operations: Sequence[Operation] = ()
+    ) -> Late:
+        """Remember a request that may take effect late."""
+        late = Late(process, call, text, operations)
+        self._late.append(late)
+        return late
 
     def _note_commit(self, call: StorageCall, operations: Sequence[Operation]) -> None:
         if call.kind == "table.transaction" and call.resource == self.names.history:
@@ -275,9 +287,9 @@ class Scene(World):
         """A late request makes something of the instance's, also after a purge (compatibility.md)."""
         return any(late.makes(self.names, instance_id) for late in self._still_late())
 
-    def _still_late(self) -> list[_Late]:
+    def _still_late(self) -> list[Late]:
         now = asyncio.get_running_loop().time()
-        self._late = [late for late in self._late if late.due >= now]
+        self._late = [late for late in self._late if (not late.sender.is_dead if late.due is None else late.due >= now)]
         return self._late
 
     @property
@@ -351,7 +363,16 @@ class _WatchedTables:
 
     async def transaction(self, table: str, operations: Sequence[Operation]) -> Sequence[str | None]:
         _OPERATIONS.set(operations)
-        etags = await self._tables.transaction(table, operations)
+        sender, about = self._scene.processes.get(self._name), str(operations[0].entity["PartitionKey"])
+        late = None
+        if sender is not None and operations[-1].verb is Verb.INSERT:  # its sender may fall asleep on the way
+            call = StorageCall("table.transaction", table, self._name, about)
+            late = self._scene.note_late(sender, call, operations=operations)
+        try:
+            etags = await self._tables.transaction(table, operations)
+        finally:
+            if late is not None:
+                late.due = asyncio.get_running_loop().time()
         last = operations[-1].entity
         if last["RowKey"] == SENTINEL and last.get("IsCheckpointComplete") is False:
             self._scene.wrote_part(self._name)

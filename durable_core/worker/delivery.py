@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from durable_core.core.entity_messages import is_response
-from durable_core.core.history import EventRaised, GenericEvent
+from durable_core.core.history import EventRaised, ExecutionTerminated, GenericEvent
 from durable_core.core.messages import TaskMessage
 from durable_core.core.state import identity
 from durable_core.worker.message_leases import HeldMessage
@@ -50,6 +50,11 @@ def wake(deliveries: Iterable[Delivery]) -> bool:
         if type(delivery.event) is GenericEvent:
             return True
     return False
+
+
+def termination(deliveries: Iterable[Delivery]) -> ExecutionTerminated | None:
+    """The first of them that ends the instance."""
+    return next((item.event for item in deliveries if isinstance(item.event, ExecutionTerminated)), None)
 
 
 def identity_in_batch(delivery: Delivery) -> object:

@@ -25,7 +25,6 @@ from durable_core.core.episode import (
 from durable_core.core.history import (
     EventRaised,
     ExecutionStarted,
-    ExecutionTerminated,
     FailureDetails,
     HistoryEvent,
     OrchestrationInstance,
@@ -41,7 +40,7 @@ from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.history_store import LoadedHistory, LostRaceError
 from durable_core.taskhub.instance_table import InstanceStatus, Urls
 from durable_core.worker.checkpoint import Written
-from durable_core.worker.delivery import Delivery, begin_instance, identity_in_batch, wake
+from durable_core.worker.delivery import Delivery, begin_instance, identity_in_batch, termination, wake
 from durable_core.worker.first_starts import first_row
 from durable_core.worker.functions import unknown_function
 from durable_core.worker.row_merges import RowVersion
@@ -296,7 +295,9 @@ class Session:
         others = [item for item in batch.dropped if not isinstance(item.event, ExecutionStarted)]
         if others:
             row = await self._manager.hub.instances.get(self.instance_id, with_payloads=False)
-            if row is not None and row.runtime_status is OrchestrationStatus.Pending:
+            # One that runs and has no history was purged, and its first row written late: it can be ended.
+            is_ended = row is not None and not row.runtime_status.is_finished and termination(others) is not None
+            if row is not None and (is_ended or row.runtime_status is OrchestrationStatus.Pending):
                 await self._keep_for_start(batch, others, row)
             else:
                 logger.info(
@@ -309,15 +310,14 @@ class Session:
 
     async def _keep_for_start(self, batch: Batch, early: list[Delivery], row: InstanceStatus) -> None:
         """Put off what was sent to an instance whose start is on its way; a termination ends it before it runs."""
-        ends = next((item for item in early if isinstance(item.event, ExecutionTerminated)), None)
+        ends = termination(early)
         if ends is None:
             batch.dropped = [item for item in batch.dropped if item not in early]
             await self._manager.put_off(early, until=row.scheduled_start_time)
         else:
-            assert isinstance(ends.event, ExecutionTerminated)
             # Its first checkpoint may have been sent, and storage may act on it yet.
             await self._manager.hub.history.fence(self.instance_id, row.execution_id or "", self._etag)
-            await self._manager.hub.instances.terminate(self.instance_id, ends.event, row.etag)
+            await self._manager.hub.instances.terminate(self.instance_id, ends, row.etag)
 
     async def _repair_row(self, state: RuntimeState, batch: Batch) -> None:
         """The history holds these messages already; a crash may have come between it and the Instances row."""

@@ -130,6 +130,25 @@ def test_a_first_checkpoint_that_comes_late_does_not_bring_back_what_was_termina
     run(main(), limit=3600)
 
 
+@pytest.mark.parametrize("status", ["Pending", "Running", "Suspended"])
+def test_a_row_that_was_written_after_the_purge_can_be_ended_and_purged(status: str) -> None:
+    async def main() -> None:
+        world = World(FUNCTIONS)
+        one = await world.start()
+        client = world.client()
+        row = {"PartitionKey": "w", "RowKey": "", "Name": "waiter", "ExecutionId": "e", "RuntimeStatus": status}
+        await one.hub.instances.merge(row, None)
+        await client.terminate("w", "gone")
+        ended = await client.wait_for_completion("w", timeout=60)
+        assert ended is not None
+        assert (ended.runtime_status, ended.output) == (OrchestrationStatus.Terminated, "gone")
+        assert (await client.purge("w")).deleted == 1
+        assert world.storage.rows(world.names.history) == []
+        assert world.left_over() == {}
+
+    run(main(), limit=3600)
+
+
 async def test_a_row_that_is_not_known_is_read_before_it_is_written() -> None:
     world = World(FUNCTIONS)
     one = await world.start()

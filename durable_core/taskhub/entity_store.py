@@ -120,6 +120,7 @@ class EntityStore:
             False if it is not empty, or ran meanwhile.
         """
         hub, key = self._hub, escape_key(entity_id.instance_id)
+        row = await hub.instances.get(entity_id.instance_id, with_payloads=False)
         loaded = await hub.history.load(entity_id.instance_id)
         started = RuntimeState(loaded.events).started
         if loaded.etag is None or any(event.timestamp > idle_since for event in loaded.events):
@@ -136,9 +137,9 @@ class EntityStore:
             await hub.account.tables.transaction(hub.names.history, operations)
         except (NotFoundError, PreconditionFailedError):
             return False  # it has just received something
-        row = Operation(Verb.DELETE, {"PartitionKey": key, "RowKey": ""}, ANY)
-        with contextlib.suppress(NotFoundError):  # the worker may not have written it yet
-            await hub.account.tables.transaction(hub.names.instances, [row])
+        if row is not None:  # the worker may not have written it yet, or may write it once more
+            with contextlib.suppress(NotFoundError, PreconditionFailedError):
+                await hub.instances.delete(entity_id.instance_id, row.etag)
         for blob in loaded.blobs.values():
             await hub.payloads.delete(blob)
         return True

@@ -89,6 +89,15 @@ async def test_none_is_no_column_and_a_merge_leaves_the_old_value(provider: Prov
     assert await only(tables, name) == row(b="3")
 
 
+async def test_a_merge_of_nothing_changes_the_etag_alone(provider: Provider) -> None:
+    tables, name = await new_table(provider)
+    first = await tables.insert(name, row(a="1"))
+    second = await tables.merge(name, row(), etag=first)
+    assert second != first
+    (found,) = (await tables.query(name, select=("PartitionKey", "a", "missing"))).rows
+    assert (found.values["a"], found.values.get("missing"), found.etag) == ("1", None, second)
+
+
 async def test_a_merge_may_change_a_type(provider: Provider) -> None:
     tables, name = await new_table(provider)
     await tables.insert(name, row(a="1"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from durable_core.core import ticks
 from durable_core.core.history import OrchestrationStatus
 from durable_core.errors import (
     AlreadyExistsError,
@@ -42,7 +43,7 @@ class SetAside:
         message_id, count = message.receipt.message_id, message.dequeue_count
         reason = f"The message cannot be read: {error}"
         try:
-            if isinstance(error, MissingBlobError) and await self._is_needless(error.name):
+            if isinstance(error, MissingBlobError) and await self._is_needless(error.name, message.inserted):
                 logger.info(
                     "Message %s of queue %s is dropped: its instance was purged, or it taken back.", message_id, queue
                 )
@@ -59,12 +60,19 @@ class SetAside:
         except StorageError as failure:
             logger.warning("Message %s of queue %s could not be set aside yet: %s", message_id, queue, failure)
 
-    async def _is_needless(self, blob: str) -> bool:
+    async def _is_needless(self, blob: str, inserted: int) -> bool:
         """Nobody waits for the message that the blob carried: a purge takes the blobs of messages along, and an episode
-        that is not committed those of its starts, of which a second copy may be on its way."""
+        that is not committed those of its starts, of which a second copy may be on its way.
+
+        Args:
+            inserted: the second in which the message was put: before the start of the run that is there, it was not for
+                that.
+        """
         hub, instance_id = self._hub, PayloadStore.instance_of(blob)
         row = await hub.instances.get(instance_id, with_payloads=False)
         if row is not None:
+            if row.created_time is not None and inserted + ticks.PER_SECOND <= row.created_time:
+                return True
             return hub.payloads.is_message_document(blob) and row.runtime_status is not OrchestrationStatus.Pending
         return (await hub.history.load(instance_id, with_blobs=False)).etag is None
 

@@ -375,11 +375,11 @@ def blobs_of(world: World, instance_id: str) -> list[str]:
     return [name for name in names if name.startswith(f"{instance_id}/")]
 
 
-async def late_reply(process: Process, instance_id: str) -> None:
+async def late_reply(process: Process, instance_id: str, *, delay: int = 0) -> None:
     """A large answer to an execution that is not there."""
     answer = TaskCompleted(timestamp=process.hub.now(), task_scheduled_id=0, result=json.dumps("x" * 100_000))
     target = OrchestrationInstance(instance_id, "an execution")
-    await process.hub.messages.send(TaskMessage(answer, target), sender=None)
+    await process.hub.messages.send(TaskMessage(answer, target), sender=None, delay=delay)
 
 
 def test_a_large_answer_that_comes_after_the_purge_leaves_no_blob() -> None:
@@ -394,25 +394,30 @@ def test_a_large_answer_that_comes_after_the_purge_leaves_no_blob() -> None:
     run(main(), limit=3600)
 
 
-@pytest.mark.parametrize("is_there", [False, True])
-def test_a_message_whose_blob_went_with_its_instance_is_dropped(is_there: bool) -> None:
+@pytest.mark.parametrize("started", ["never", "before", "since"])
+def test_a_message_whose_blob_went_with_its_instance_is_dropped(started: str) -> None:
     """Where the instance stands there a lost blob is a loss, and somebody has to look at it."""
 
     async def main() -> None:
         world = world_of()
         one = await world.start()
-        if is_there:
+        if started == "before":
             await one.client.start_new("waiter", instance_id="gone")
-        await late_reply(one, "gone")
+        delay = 10 if started == "since" else 0
+        await late_reply(one, "gone", delay=delay)
         for name in blobs_of(world, "gone"):
             await one.hub.payloads.delete(name)
         work = TaskScheduled(timestamp=one.hub.now(), event_id=0, name="say", input=json.dumps("x" * 100_000))
-        await one.hub.messages.send(TaskMessage(work, OrchestrationInstance("gone", "an execution")), sender=None)
+        target = OrchestrationInstance("gone", "an execution")
+        await one.hub.messages.send(TaskMessage(work, target), sender=None, delay=delay)
         for name in blobs_of(world, "gone"):
             await one.hub.payloads.delete(name)
+        if started == "since":
+            await asyncio.sleep(2)
+            await one.client.start_new("waiter", instance_id="gone")
         await asyncio.sleep(300)
         assert world.left_over() == {}
-        assert len(await one.hub.poison.list()) == (2 if is_there else 0)
+        assert len(await one.hub.poison.list()) == (2 if started == "before" else 0)
 
     run(main(), limit=3600)
 

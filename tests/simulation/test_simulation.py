@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
+from durable_core.storage.base import Entity
 from durable_core.storage.memory import StorageCall
+from durable_core.taskhub.instance_store import InstanceStore
 from durable_core.worker.checkpoint import OutgoingMessages, Written
 from durable_core.worker.session import Batch, Session
 from durable_core.worker.sessions import Sessions
@@ -122,6 +124,17 @@ def test_a_blob_that_stays_behind_is_found(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(Sessions, "delete_blobs", lambda sessions, names: None)
     found = next(text for seed in range(90, 190) if (text := failure(random_plan(seed))) is not None)
     assert "that nothing refers to" in found
+
+
+async def _whatever_it_is(store: InstanceStore, entity: Entity, etag: str) -> str:
+    """The planted defect: a row that is not known is written over."""
+    return etag
+
+
+def test_a_late_merge_over_a_newer_row_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(InstanceStore, "_known", _whatever_it_is)
+    found = next(text for seed in range(20, 140) if (text := failure(random_plan(seed))) is not None)
+    assert any(told in found for told in ("never ended", "is behind", "of another run", "disagrees"))
 
 
 def test_ctrl_c_ends_a_long_run_at_once_and_with_its_summary() -> None:

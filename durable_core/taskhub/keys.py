@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 SENTINEL = "sentinel"
 """Row key of the row that locks a history; it sorts behind all event rows."""
@@ -14,8 +15,9 @@ _TO_UNESCAPE = re.compile(r"\^(.)", re.DOTALL)
 _BACK = {"^": "^", "0": "/", "1": "\\", "2": "#", "3": "?"}
 
 
+@lru_cache(maxsize=4096)
 def escape_key(instance_id: str) -> str:
-    """Partition key of an instance id."""
+    """Partition key of an instance id, which every write of the instance needs."""
     if _TO_ESCAPE.search(instance_id) is None:
         return instance_id
     return _TO_ESCAPE.sub(lambda found: _SPECIAL.get(found[0]) or "^" + chr(ord(found[0]) + _SHIFT), instance_id)

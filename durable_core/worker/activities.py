@@ -136,8 +136,9 @@ class ActivityWorker:
 
     def run_reserved(self, held: HeldMessage) -> None:
         """Run a work item that was kept for this process; it goes back to its queue when this worker stops."""
-        self._slots.withdraw([_name(held)])
-        self._accept(held, was_received=False)
+        name = _name(held)
+        self._slots.withdraw((name,))
+        self._accept(held, name, was_received=False)
 
     def signal(self) -> None:
         """A work item is visible: receive it now."""
@@ -159,11 +160,11 @@ class ActivityWorker:
 
     # ---- slots -----------------------------------------------------------------------------------------------------
 
-    def _accept(self, held: HeldMessage, *, was_received: bool) -> None:
+    def _accept(self, held: HeldMessage, name: str, *, was_received: bool) -> None:
         if self._stopping:
             self._in_background(self._give_back(held))
             return
-        self._slots.take(_name(held))
+        self._slots.take(name)
         self._waiting.append(_Waiting(held, self._now(), was_received))
         self._fill()
         if self._waiting and self._watch is None:
@@ -321,7 +322,7 @@ class ActivityWorker:
         finally:
             self._slots.receiving -= 1
             if held is not None:
-                self._accept(held, was_received=True)
+                self._accept(held, _name(held), was_received=True)
             else:
                 self._fill()
 
@@ -361,11 +362,12 @@ class ActivityWorker:
         elif activity is None:
             result = self._runner.unknown(work.event)
         else:
-            began = self._now()
+            time = asyncio.get_running_loop().time
+            began = time()
             try:
                 result = await self._runner.run(activity, work.target, work.event)
             finally:
-                self._slots.measured(activity.name, self._now() - began)
+                self._slots.measured(activity.name, time() - began)
         await self._complete(held, TaskMessage(result, work.target))
 
     def _leave_to_others(self, held: HeldMessage) -> bool:

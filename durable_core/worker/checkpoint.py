@@ -87,6 +87,8 @@ class OutgoingMessages:
         """
         if not outgoing:
             return []
+        if len(outgoing) == 1:
+            return [await self._send_single(outgoing[0], sender, episode)]
         names = activities_of(outgoing)
         granted = self._slots.reserve(names) if names else 0
         places = [False] * len(outgoing)
@@ -97,12 +99,6 @@ class OutgoingMessages:
                 left -= left > 0
             else:
                 places[index] = self._owns(item.message.target.instance_id)
-        if len(outgoing) == 1:
-            try:
-                return [await self._send_one(outgoing[0], places[0], sender, episode)]
-            except StorageError:
-                self._slots.release(names[:granted])
-                raise
         results = await self._send_all(outgoing, places, sender, episode)
         written = [result for result in results if isinstance(result, Written)]
         failed = next((result for result in results if isinstance(result, BaseException)), None)
@@ -111,6 +107,19 @@ class OutgoingMessages:
             self._slots.release((Counter(names[:granted]) - Counter(reserved(written))).elements())
             raise failed
         return written
+
+    async def _send_single(self, item: Outgoing, sender: Sender, episode: int) -> Written:
+        event = item.message.event
+        if not isinstance(event, TaskScheduled):
+            return await self._send_one(item, self._owns(item.message.target.instance_id), sender, episode)
+        names = [event.name or ""]
+        ours = self._slots.reserve(names) == 1
+        try:
+            return await self._send_one(item, ours, sender, episode)
+        except StorageError:
+            if ours:
+                self._slots.release(names)
+            raise
 
     async def _send_all(
         self, outgoing: Sequence[Outgoing], places: Sequence[bool], sender: Sender, episode: int

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import itertools
 import logging
+import math
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
@@ -23,6 +23,8 @@ from durable_core.taskhub.messages import Sent
 logger = logging.getLogger("durable_core.worker")
 
 _LONGEST_ABANDON = 600
+_GROUPS = 20
+"""Groups of messages in a second of due times."""
 
 
 class HeldMessage:
@@ -32,7 +34,7 @@ class HeldMessage:
         blob: name of the blob that carries it, if it was too large for its queue.
     """
 
-    __slots__ = ("_renewal", "_taken", "blob", "data", "dequeue_count", "inserted", "queue", "receipt")
+    __slots__ = ("_group", "_renewal", "_taken", "blob", "data", "dequeue_count", "inserted", "queue", "receipt")
 
     def __init__(
         self,
@@ -50,6 +52,7 @@ class HeldMessage:
         self.dequeue_count = dequeue_count
         self.inserted = inserted
         self._renewal: Future[None] | None = None
+        self._group = 0
         self._taken = False
 
     @classmethod
@@ -88,15 +91,27 @@ class MessageLeases:
         self._renewal = renewal
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._due: list[tuple[float, int, HeldMessage]] = []
-        self._numbers = itertools.count()
+        self._due: dict[int, dict[HeldMessage, None]] = {}
+        """Messages by the time at which their renewal is due: one that is settled is forgotten at once."""
+        self._order: list[int] = []
+        """A heap of these times."""
 
     def hold(self, held: HeldMessage, *, renew_in: float | None = None) -> HeldMessage:
         """Start to look after ``held``; its first renewal is due in ``renew_in`` seconds (default: the interval)."""
         due = self._monotonic() + (self._renewal if renew_in is None else renew_in)
         with self._lock:
-            heapq.heappush(self._due, (due, next(self._numbers), held))
+            self._schedule(held, due)
         return held
+
+    def _schedule(self, held: HeldMessage, due: float) -> None:
+        """Under the lock: have ``held`` renewed at ``due``."""
+        held._group = number = math.ceil(due * _GROUPS)
+        group = self._due.get(number)
+        if group is None:
+            self._due[number] = {held: None}
+            heapq.heappush(self._order, number)
+        else:
+            group[held] = None
 
     async def delete(self, held: HeldMessage, *, keeps_blob: bool = False) -> None:
         """Delete a message that has been dealt with, and then its blob; one that is already gone is fine.
@@ -139,6 +154,7 @@ class MessageLeases:
                 renewal = held._renewal
                 if renewal is None:
                     held._taken = True
+                    self._due.get(held._group, {}).pop(held, None)
                     return held.receipt
             await asyncio.wrap_future(renewal)
 
@@ -161,18 +177,19 @@ class MessageLeases:
         if due:
             await asyncio.gather(*(self._renew(queues, held) for held in due))
         with self._lock:
-            next_due = self._due[0][0] if self._due else None
+            while self._order and not self._due[self._order[0]]:
+                del self._due[heapq.heappop(self._order)]
+            next_due = self._order[0] / _GROUPS if self._order else None
         return None if next_due is None else max(next_due - self._monotonic(), 0.01)
 
     def _start_due(self) -> list[HeldMessage]:
-        now = self._monotonic()
-        started = []
+        now = self._monotonic() * _GROUPS
+        started: list[HeldMessage] = []
         with self._lock:
-            while self._due and self._due[0][0] <= now:
-                held = heapq.heappop(self._due)[2]
-                if not held._taken:
-                    held._renewal = Future()
-                    started.append(held)
+            while self._order and self._order[0] <= now:
+                started += self._due.pop(heapq.heappop(self._order))
+            for held in started:
+                held._renewal = Future()
         return started
 
     async def _renew(self, queues: QueueStore, held: HeldMessage) -> None:
@@ -195,7 +212,7 @@ class MessageLeases:
                 if again is None:
                     held._taken = True
                 else:
-                    heapq.heappush(self._due, (self._monotonic() + again, next(self._numbers), held))
+                    self._schedule(held, self._monotonic() + again)
             if renewal is not None:
                 renewal.set_result(None)
 

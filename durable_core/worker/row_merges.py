@@ -188,7 +188,7 @@ class RowMerges:
                 logger.error("The Instances row of '%s' was refused by storage: %s", instance_id, error)
                 await asyncio.gather(*(self._put_off(held) for held in pending.covered))
                 return
-        if self._is_outrun(instance_id, pending.since) or _age(pending.since) > _LATE:
+        if _age(pending.since) > _LATE or self._is_outrun(instance_id, pending.since):
             await self._write_again(instance_id, pending)
         if len(pending.covered) == 1:
             await self._delete(pending.covered[0])
@@ -221,7 +221,7 @@ class RowMerges:
 
     def _is_outrun(self, instance_id: str, since: float) -> bool:
         """The partition is another worker's, and has been for long enough that it may have gone on."""
-        return not self._owns(instance_id) and _age(since) > _QUICK
+        return _age(since) > _QUICK and not self._owns(instance_id)
 
     async def _give_up(self, instance_id: str, pending: _Pending) -> None:
         logger.info("The Instances row of '%s' is left to the partition's next owner.", instance_id)

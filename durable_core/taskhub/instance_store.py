@@ -176,17 +176,17 @@ class InstanceStore:
         """
         if etag is None:
             return await self._tables.insert(self._names.instances, entity)
-        return await self._tables.merge(self._names.instances, entity, etag=await self._known(entity, etag))
+        known = etag if etag != ANY else await self._etag(entity)
+        return await self._tables.merge(self._names.instances, entity, etag=known)
 
     async def replace(self, entity: Entity, etag: str | None) -> str:
         """Replace a row; ETag and errors as in ``merge``."""
         if etag is None:
             return await self._tables.insert(self._names.instances, entity)
-        return await self._tables.replace(self._names.instances, entity, etag=await self._known(entity, etag))
+        known = etag if etag != ANY else await self._etag(entity)
+        return await self._tables.replace(self._names.instances, entity, etag=known)
 
-    async def _known(self, entity: Entity, etag: str) -> str:
-        if etag != ANY:
-            return etag
+    async def _etag(self, entity: Entity) -> str:
         filter = f"PartitionKey eq {quote(str(entity['PartitionKey']))}"
         page = await self._tables.query(self._names.instances, filter, select=("PartitionKey",), top=1)
         if not page.rows:

@@ -18,7 +18,7 @@ from benchmarks.replay import replay_cost
 from benchmarks.workers import FAN, measure
 from durable_core.storage.settings import ConnectionSettings
 
-_ROUNDS = 2
+_ROUNDS = 3
 """Fresh Azurites on which one worker and many take turns."""
 _FEWEST_TURNS = 4
 

@@ -65,7 +65,7 @@ _COUNTED = 42.0
 _AHEAD = 24
 """Instances that run ahead of a turn."""
 _NICE = 5
-_HELLOS = 60
+_HELLOS = 120
 FAN = 300
 """Activities of one fan-out."""
 

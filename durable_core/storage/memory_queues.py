@@ -110,7 +110,8 @@ class QueueService:
         _check_timeout(delay, 0)
         _check_text(text)
         now, number = self.clock(), next(self._numbers)
-        message = _Message(self._new_id(), text, _whole(now), now, self._new_id(), number)
+        ids = f"{self._ids.getrandbits(128):032x}"
+        message = _Message(ids[:16], text, _whole(now), now, ids[16:], number)
         queue.messages[message.id] = message
         queue.show(message, now + delay * PER_SECOND, number)
         return Receipt(message.id, message.receipt, _whole(message.visible))

@@ -186,11 +186,12 @@ class TextClient:
             stays: if the worker of this process would begin with the instance in a moment, it shall be one of its own:
                 no other worker has to find the start in its queue and read the row that is written here.
         """
-        worker = self._worker
-        is_at_home = worker is not None and stays and worker.begins_soon()
+        home = self._worker
+        if home is not None and not (stays and home.begins_soon()):
+            home = None
         for _ in range(_IDS):
             instance_id = f"{self._random.getrandbits(128):032x}"
-            if worker is None or not is_at_home or worker.owns(instance_id):
+            if home is None or home.owns(instance_id):
                 break
         return instance_id
 

@@ -145,12 +145,12 @@ def _check_other(name: str, value: Value, index: int | None) -> int:
 
 
 def check_whole(values: dict[str, Value], index: int | None = None) -> None:
-    """The limits of a row as it would be stored.
+    """The limits of a row as it would be stored, which only one of more than ``SURELY_SMALL`` columns can break.
 
     Raises:
         InvalidRequestError: too many columns, or more than 1 MiB.
     """
-    if len(values) <= SURELY_SMALL or (len(values) <= _MANY and not _has_long_value(values)):
+    if len(values) <= _MANY and not _has_long_value(values):
         return
     columns = len(values.keys() - {"PartitionKey", "RowKey", "Timestamp"})
     if columns > _MOST_COLUMNS:

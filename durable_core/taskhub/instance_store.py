@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
 from durable_core.core.entity_ids import is_entity
@@ -165,7 +165,7 @@ class InstanceStore:
             del row["CustomStatus"]
         return row
 
-    async def merge(self, entity: Entity, etag: str | None) -> str:
+    def merge(self, entity: Entity, etag: str | None) -> Awaitable[str]:
         """Merge into a row, and only as it is known: storage may act on a write when newer ones stand there.
 
         Args:
@@ -174,17 +174,17 @@ class InstanceStore:
         Raises:
             AlreadyExistsError, NotFoundError, PreconditionFailedError: there is a row, or none of that ETag.
         """
-        if etag is None:
-            return await self._tables.insert(self._names.instances, entity)
-        known = etag if etag != ANY else await self._etag(entity)
-        return await self._tables.merge(self._names.instances, entity, etag=known)
+        return self._write(self._tables.merge, entity, etag)
 
-    async def replace(self, entity: Entity, etag: str | None) -> str:
+    def replace(self, entity: Entity, etag: str | None) -> Awaitable[str]:
         """Replace a row; ETag and errors as in ``merge``."""
+        return self._write(self._tables.replace, entity, etag)
+
+    async def _write(self, change: Callable[..., Awaitable[str]], entity: Entity, etag: str | None) -> str:
         if etag is None:
             return await self._tables.insert(self._names.instances, entity)
         known = etag if etag != ANY else await self._etag(entity)
-        return await self._tables.replace(self._names.instances, entity, etag=known)
+        return await change(self._names.instances, entity, etag=known)
 
     async def _etag(self, entity: Entity) -> str:
         filter = f"PartitionKey eq {quote(str(entity['PartitionKey']))}"

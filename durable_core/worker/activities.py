@@ -362,12 +362,11 @@ class ActivityWorker:
         elif activity is None:
             result = self._runner.unknown(work.event)
         else:
-            time = asyncio.get_running_loop().time
-            began = time()
+            began = self._now()
             try:
                 result = await self._runner.run(activity, work.target, work.event)
             finally:
-                self._slots.measured(activity.name, time() - began)
+                self._slots.measured(activity.name, self._now() - began)
         await self._complete(held, TaskMessage(result, work.target))
 
     def _leave_to_others(self, held: HeldMessage) -> bool:

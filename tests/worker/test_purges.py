@@ -15,7 +15,7 @@ from durable_core.storage.memory import LateError, StorageCall
 from durable_core.taskhub.purging import Purger
 from durable_core.testing.virtual_time import run
 from tests.worker.sample import FUNCTIONS
-from tests.worker.world import World, finish
+from tests.worker.world import World, finish, finished_row
 
 LARGE = json.dumps("x" * 50_000)
 
@@ -49,10 +49,7 @@ def test_a_start_during_a_purge_keeps_its_blob_or_finds_that_nothing_is_there(mo
     async def main() -> None:
         world = World(FUNCTIONS)
         one = await world.start()
-        await finish(one, "hello5", json.loads(LARGE), instance_id="p")
-        await world.settle()
-        status = await one.hub.instances.get("p", with_payloads=False)
-        assert status is not None
+        status = await finished_row(world, one, "p", json.loads(LARGE))
         client = world.client()
         Meanwhile(world, "purger", moment, lambda: client.start_new("waiter", input=LARGE, instance_id="p"))
         is_deleted = await Purger(world.hub_of("purger")).purge(status)
@@ -98,10 +95,7 @@ def test_a_purge_by_an_old_row_leaves_the_run_that_has_begun_since() -> None:
     async def main() -> None:
         world = World(FUNCTIONS)
         one = await world.start()
-        await finish(one, "hello5", instance_id="p")
-        await world.settle()
-        status = await one.hub.instances.get("p", with_payloads=False)
-        assert status is not None
+        status = await finished_row(world, one, "p")
         await one.client.start_new("waiter", instance_id="p")
         await world.settle()
         assert not await Purger(one.hub).purge(status)

@@ -21,7 +21,7 @@ from durable_core.testing.virtual_time import run
 from durable_core.worker.message_leases import MessageLeases
 from durable_core.worker.row_merges import RowMerges, RowVersion
 from tests.worker.sample import ACTIVITIES, FUNCTIONS, ORCHESTRATORS
-from tests.worker.world import Process, Steps, World, decode, finish, functions
+from tests.worker.world import Process, Steps, World, decode, finish, finished_row, functions
 
 
 async def status_of(process: Process) -> OrchestrationStatus:
@@ -220,10 +220,7 @@ def test_a_purge_is_not_stopped_by_a_repair_that_writes_the_same_row_once_more(i
     async def main() -> None:
         world = World(FUNCTIONS)
         one = await world.start()
-        await finish(one, "hello5", instance_id="h")
-        await world.settle()
-        seen = await one.hub.instances.get("h", with_payloads=False)
-        assert seen is not None
+        seen = await finished_row(world, one, "h")
         if is_new_run:
             await one.client.start_new("waiter", instance_id="h", start_at=one.hub.now() + 60 * PER_SECOND)
         else:
@@ -298,10 +295,7 @@ async def test_a_repair_leaves_the_row_to_a_purge_that_has_not_come_to_all_of_th
     """The row goes last, so that a purge that was cut off can be found and done again."""
     world = World(FUNCTIONS)
     one = await world.start()
-    await finish(one, "hello5", instance_id="h")
-    await world.settle()
-    row = await one.hub.instances.get("h", with_payloads=False)
-    assert row is not None
+    row = await finished_row(world, one, "h")
     for gone in ("sentinel", *(f"{position:016X}" for position in range(3))):
         await one.hub.account.tables.delete(world.names.history, "h", gone)
     assert await one.worker.sessions._repair("h", row.execution_id or "") is None

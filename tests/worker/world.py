@@ -15,6 +15,7 @@ from durable_core.core.tasks import TaskBase
 from durable_core.storage.base import StorageAccount
 from durable_core.storage.memory import MemoryStorage, StorageCall
 from durable_core.taskhub.hub import PartitionManagement, TaskHub
+from durable_core.taskhub.instance_table import InstanceStatus
 from durable_core.taskhub.names import HubNames
 from durable_core.testing.virtual_time import VirtualClock
 from durable_core.text_client import TextClient
@@ -189,6 +190,15 @@ async def finish(process: Process, name: str, input: Any = None, **start: Any) -
     """Start an instance on a process and wait for its end without polling."""
     instance_id = await process.client.start_new(name, input=encode(input), **start)
     return await process.worker.watch(instance_id)
+
+
+async def finished_row(world: World, process: Process, instance_id: str, input: Any = None) -> InstanceStatus:
+    """Let a ``hello5`` run to its end, and everything behind it; returns its row."""
+    await finish(process, "hello5", input, instance_id=instance_id)
+    await world.settle()
+    row = await process.hub.instances.get(instance_id, with_payloads=False)
+    assert row is not None
+    return row
 
 
 def owned_by(process: Process, count: int = 1) -> list[str]:

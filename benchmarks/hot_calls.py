@@ -19,10 +19,11 @@ from yarl import URL
 
 from benchmarks.harness import fresh_azurite
 from durable_core.storage import hot_queue, hot_table
-from durable_core.storage.aiohttp_session import SharedSession
 from durable_core.storage.azure import open_account
 from durable_core.storage.base import ANY, DateTime, Operation, Receipt, StorageAccount, Verb
 from durable_core.storage.credentials import SharedKeySigner, TableKeySigner
+from durable_core.storage.http_session import HttpSession
+from durable_core.storage.sdk_session import SdkSession
 from durable_core.storage.service_clock import ServiceClock
 from durable_core.storage.settings import ConnectionSettings
 from durable_core.storage.transport import Request, RetryPolicy, Signed, Transport
@@ -103,7 +104,7 @@ def _calls(run: str, endpoint: str, updates: Sequence[Receipt], deletes: Sequenc
     }
 
 
-async def _send_bare(session: SharedSession, signed: Signed) -> None:
+async def _send_bare(session: SdkSession, signed: Signed) -> None:
     async with session().request(
         signed.method,
         URL(signed.url, encoded=True),
@@ -136,9 +137,10 @@ async def _prepare(account: StorageAccount) -> None:
         await account.tables.insert(_TABLE, _entity("read", str(number)))
 
 
-def _transports(settings: ConnectionSettings, session: SharedSession) -> tuple[Transport, Transport]:
+def _transports(settings: ConnectionSettings) -> tuple[Transport, Transport]:
+    """Of queues and of tables, to sign requests."""
     assert settings.key is not None
-    clock, retry, random = ServiceClock(), RetryPolicy(), Random(1)
+    session, clock, retry, random = HttpSession(), ServiceClock(), RetryPolicy(), Random(1)
     queue, table = SharedKeySigner(settings.account, settings.key), TableKeySigner(settings.account, settings.key)
     return (
         Transport(session, settings.queue_endpoint, "2021-12-02", queue, clock, retry, random),
@@ -149,8 +151,8 @@ def _transports(settings: ConnectionSettings, session: SharedSession) -> tuple[T
 async def hot_call_costs() -> dict[str, tuple[float, float, float]]:
     """(bare, hot, SDK) seconds of processor time for each hot call, the medians of calls that took turns."""
     async with fresh_azurite() as settings:
-        session = SharedSession()
-        queues, tables = _transports(settings, session)
+        session = SdkSession()
+        queues, tables = _transports(settings)
         hot, sdk = open_account(settings), open_account(settings, hot=False)
         await _prepare(hot)
         ways = [

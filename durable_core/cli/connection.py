@@ -33,7 +33,7 @@ async def open_hub(
         ConfigurationError: a setting is missing or cannot be used.
     """
     options = read_options(root, connection, task_hub)
-    account = open_account(resolve_connection(options.connection, os.environ), plain=True)
+    account = open_account(resolve_connection(options.connection, os.environ))
     try:
         yield TaskHub(account, options.names, Random(), options.management), options
     finally:

@@ -52,6 +52,7 @@ class Answer:
     """An answer of a service.
 
     Attributes:
+        headers: by their names in lower case.
         after_retry: an earlier try of the same request may have been applied.
     """
 

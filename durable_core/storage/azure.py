@@ -18,13 +18,14 @@ from durable_core.storage.credentials import (
 from durable_core.storage.hot_blob import SMALL, HotBlobs
 from durable_core.storage.hot_queue import HotQueues
 from durable_core.storage.hot_table import HotTables
-from durable_core.storage.plain_session import LaterSession, PlainSession
+from durable_core.storage.http_session import HttpSession
 from durable_core.storage.sdk_blobs import SdkBlobs
 from durable_core.storage.sdk_queues import SdkQueues
+from durable_core.storage.sdk_session import SdkSession
 from durable_core.storage.sdk_tables import SdkTables
 from durable_core.storage.service_clock import ServiceClock
 from durable_core.storage.settings import ConnectionSettings, parse_connection_string
-from durable_core.storage.transport import Carrier, RetryPolicy, Transport
+from durable_core.storage.transport import RetryPolicy, Transport
 
 _STORAGE_VERSION = "2021-12-02"
 """Of queues and blobs."""
@@ -70,7 +71,6 @@ def open_account(
     settings: ConnectionSettings | str,
     *,
     hot: bool = True,
-    plain: bool = False,
     retry: RetryPolicy | None = None,
     random: Random | None = None,
 ) -> StorageAccount:
@@ -81,7 +81,6 @@ def open_account(
     Args:
         settings: or a connection string.
         hot: send the hot calls as plain requests; False sends everything through the SDK.
-        plain: send them with the standard library alone, as suits a program that sends a few and ends.
         retry: how often and how long a request is tried.
         random: jitter of the pauses between tries.
 
@@ -92,7 +91,7 @@ def open_account(
         settings = parse_connection_string(settings)
     retry = retry or RetryPolicy()
     calls, clock = CallCounter(), ServiceClock()
-    carrier, session = (PlainSession(), LaterSession()) if plain else _aiohttp()
+    carrier, session = HttpSession(), SdkSession()
     credential = None if settings.key or settings.sas else identity_credential(settings)
     sdk = Sdk(settings, session, clock, retry, credential)
     shared = (carrier, session, credential)
@@ -114,14 +113,6 @@ def open_account(
         calls,
         shared,
     )
-
-
-def _aiohttp() -> tuple[Carrier, Any]:
-    """One session for our requests and for those of the SDK."""
-    from durable_core.storage.aiohttp_session import SharedSession
-
-    session = SharedSession()
-    return session, session
 
 
 def _signers(settings: ConnectionSettings, credential: Any) -> tuple[Signer, Signer]:

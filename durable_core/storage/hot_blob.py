@@ -39,7 +39,7 @@ class HotBlobs:
     ) -> str:
         self._calls.add("blob.put")
         answer = await self._transport.send(put_request(container, name, data, if_absent=if_absent, lease=lease))
-        return answer.headers["ETag"]
+        return answer.headers["etag"]
 
     async def get_small(self, container: str, name: str) -> bytes | None:
         """The blob's bytes, None if there are more than ``SMALL``; NotFoundError if there is no such blob."""
@@ -51,7 +51,7 @@ class HotBlobs:
             if error.status == 416:  # no range of an empty blob exists
                 return b""
             raise
-        whole = answer.headers.get("Content-Range", "").rpartition("/")[2]
+        whole = answer.headers.get("content-range", "").rpartition("/")[2]
         return answer.body if int(whole or 0) <= SMALL else None
 
     async def list(self, container: str, prefix: str = "") -> AsyncIterator[BlobProperties]:

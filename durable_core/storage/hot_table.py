@@ -44,15 +44,15 @@ class HotTables:
 
     async def insert(self, table: str, entity: Entity) -> str:
         self._calls.add("table.insert")
-        return (await self._transport.send(insert_request(table, entity))).headers["ETag"]
+        return (await self._transport.send(insert_request(table, entity))).headers["etag"]
 
     async def merge(self, table: str, entity: Entity, *, etag: str | None = None) -> str:
         self._calls.add("table.merge")
-        return (await self._transport.send(write_request("PATCH", table, entity, etag))).headers["ETag"]
+        return (await self._transport.send(write_request("PATCH", table, entity, etag))).headers["etag"]
 
     async def replace(self, table: str, entity: Entity, *, etag: str | None = None) -> str:
         self._calls.add("table.replace")
-        return (await self._transport.send(write_request("PUT", table, entity, etag))).headers["ETag"]
+        return (await self._transport.send(write_request("PUT", table, entity, etag))).headers["etag"]
 
     async def delete(self, table: str, partition_key: str, row_key: str, *, etag: str = ANY) -> None:
         self._calls.add("table.delete")
@@ -77,9 +77,9 @@ class HotTables:
         answer = await self._transport.send(query_request(table, filter, select, top, continuation))
         rows = [decode_entity(entity) for entity in _decode(answer.body.decode())["value"]]
         following = [
-            [name, answer.headers[f"x-ms-continuation-{name}"]]
+            [name, answer.headers[f"x-ms-continuation-{name.lower()}"]]
             for name in _POSITION
-            if f"x-ms-continuation-{name}" in answer.headers
+            if f"x-ms-continuation-{name.lower()}" in answer.headers
         ]
         return Page(rows, json.dumps(following) if following else None)
 

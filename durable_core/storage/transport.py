@@ -196,7 +196,7 @@ class Transport:
         answer = await self._carrier.carry(signed, max(min(left, self._retry.timeout), 0.01))
         if after_retry:
             answer = replace(answer, after_retry=True)
-        date = answer.headers.get("Date")
+        date = answer.headers.get("date")
         if date:
             self._clock.observe(date, sent)
         return answer
@@ -223,5 +223,5 @@ class Transport:
 
 
 def _retry_after(answer: Answer, wait: float) -> float:
-    text = answer.headers.get("Retry-After", "")
+    text = answer.headers.get("retry-after", "")
     return float(text) if text.isdigit() else wait

@@ -35,16 +35,14 @@ class FakeService:
 
 
 @asynccontextmanager
-async def fake_service(
-    retry: RetryPolicy = RETRY, *, plain: bool = False
-) -> AsyncIterator[tuple[FakeService, StorageAccount]]:
-    """A service on a free local port, and an account on it; ``plain`` as in ``open_account``."""
+async def fake_service(retry: RetryPolicy = RETRY) -> AsyncIterator[tuple[FakeService, StorageAccount]]:
+    """A service on a free local port, and an account on it."""
     service = FakeService()
     runner = web.ServerRunner(web.Server(service.handle))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/acct"
-    account = open_account(ConnectionSettings("acct", url, url, url, key=EMULATOR_KEY), retry=retry, plain=plain)
+    account = open_account(ConnectionSettings("acct", url, url, url, key=EMULATOR_KEY), retry=retry)
     try:
         yield service, account
     finally:

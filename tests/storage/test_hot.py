@@ -28,10 +28,9 @@ from durable_core.storage.base import DateTime, Entity, Guid, Int64, Operation, 
 from durable_core.storage.batch import encode_batch, row_path
 from durable_core.storage.hot_queue import put_request
 from durable_core.storage.hot_table import query_request
-from durable_core.storage.plain_session import PlainSession
 from durable_core.storage.row_json import decode_entity, encode_entity
 from durable_core.storage.settings import EMULATOR_KEY, ConnectionSettings
-from durable_core.storage.transport import RetryPolicy, Signed
+from durable_core.storage.transport import RetryPolicy
 from tests.storage.fake_service import FakeService, fake_service
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "dtfx" / "calls.jsonl"
@@ -39,9 +38,9 @@ TYPES = {"Edm.DateTime": DateTime, "Edm.Guid": Guid, "Edm.Int64": Int64}
 ROW: Entity = {"PartitionKey": "p", "RowKey": "r"}
 
 
-@pytest.fixture(params=[False, True], ids=["aiohttp", "plain"])
-async def fake(request: pytest.FixtureRequest) -> AsyncIterator[tuple[FakeService, StorageAccount]]:
-    async with fake_service(plain=request.param) as pair:
+@pytest.fixture
+async def fake() -> AsyncIterator[tuple[FakeService, StorageAccount]]:
+    async with fake_service() as pair:
         yield pair
 
 
@@ -385,8 +384,7 @@ async def test_retry_after_is_obeyed_as_long_as_the_time_allows() -> None:
         assert len(service.requests) == 1
 
 
-@pytest.mark.parametrize("plain", [False, True])
-async def test_all_tries_together_end_in_time(plain: bool) -> None:
+async def test_all_tries_together_end_in_time() -> None:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
@@ -396,7 +394,6 @@ async def test_all_tries_together_end_in_time(plain: bool) -> None:
     account = open_account(
         ConnectionSettings("acct", url, url, url, key=EMULATOR_KEY),
         retry=RetryPolicy(tries=50, first_pause=0.01, timeout=0.2, total=0.5),
-        plain=plain,
     )
     begin = time.monotonic()
     with pytest.raises(UnavailableError, match=r"did not answer GET /q/messages after [234] tries") as caught:
@@ -417,31 +414,11 @@ async def test_a_wrong_key_is_one_clear_error(fake: tuple[FakeService, StorageAc
     assert len(service.requests) == 1
 
 
-async def test_a_connection_that_was_kept_too_long_is_not_used_again() -> None:
-    """Not every request may be repeated, so it must not meet a connection that the service is closing."""
-    now = [0.0]
-    carrier = PlainSession(lambda: now[0])
-    async with fake_service() as (service, account):
-        service.reply = lambda request, number: web.Response()
-        url = account.blobs.url("c", "b")
-        ports = []
-        for moment in (0.0, 3.9, 7.0, 11.1):
-            now[0] = moment
-            await carrier.carry(Signed("GET", url, {}, b""), 5.0)
-            peer = service.requests[-1].transport
-            assert peer is not None
-            ports.append(peer.get_extra_info("peername"))
-        await carrier.close()
-    assert ports[0] == ports[1] == ports[2] != ports[3]
-
-
-@pytest.mark.parametrize("plain", [False, True])
-async def test_nobody_there_is_unavailable_after_all_tries(plain: bool) -> None:
+async def test_nobody_there_is_unavailable_after_all_tries() -> None:
     url = "http://127.0.0.1:9/acct"
     account = open_account(
         ConnectionSettings("acct", url, url, url, key=EMULATOR_KEY),
         retry=RetryPolicy(tries=2, first_pause=0.01),
-        plain=plain,
     )
     with pytest.raises(UnavailableError, match="after 2 tries") as caught:
         await account.queues.put("q", "x")

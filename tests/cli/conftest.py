@@ -73,5 +73,5 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     for name in ("WEBSITE_SITE_NAME", "WEBSITE_SLOT_NAME"):
         monkeypatch.delenv(name, raising=False)
     made = Shell(tmp_path)
-    monkeypatch.setattr(connection, "open_account", lambda settings, plain: made.storage.account("memory"))
+    monkeypatch.setattr(connection, "open_account", lambda settings: made.storage.account("memory"))
     return made

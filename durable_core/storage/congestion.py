@@ -6,14 +6,12 @@ point at which the service is at its limit only makes everybody wait, renewals o
 
 from __future__ import annotations
 
+from durable_core.storage.adaptive_limit import AdaptiveLimit
 from durable_core.storage.turns import Turns
 
 _SLOW = 0.5
 """Seconds from which on an answer is slow."""
 _LEAST = 8
-_FEWER = 0.5
-_MORE = 0.1
-"""Per answer: the limit settles where one answer in six is slow."""
 
 
 class Congestion:
@@ -24,15 +22,14 @@ class Congestion:
     """
 
     def __init__(self, most: int) -> None:
-        self._most = most
-        self._limit = float(most)
+        self._limit = AdaptiveLimit(most, _LEAST, _SLOW)
         self._under_way = 0
         self._turns: Turns[None] = Turns(self._free)
 
     @property
     def limit(self) -> int:
         """Requests that may be under way now."""
-        return int(self._limit)
+        return self._limit.value
 
     async def enter(self, timeout: float) -> None:
         """Wait for a place, first come, first served.
@@ -47,8 +44,7 @@ class Congestion:
 
     def leave(self, seconds: float) -> None:
         """A request ended after ``seconds``, however it ended."""
-        change = _MORE if seconds < _SLOW else -_FEWER
-        self._limit = min(max(self._limit + change, _LEAST), self._most)
+        self._limit.ended(seconds)
         self._free()
 
     def _free(self, _: None = None) -> None:

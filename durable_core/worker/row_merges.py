@@ -19,6 +19,7 @@ from durable_core.errors import (
     StorageError,
     UnavailableError,
 )
+from durable_core.storage.adaptive_limit import AdaptiveLimit
 from durable_core.storage.base import ANY, Entity
 from durable_core.taskhub.instance_table import merge_columns
 from durable_core.worker.crew import Crew
@@ -29,6 +30,11 @@ logger = logging.getLogger("durable_core.worker")
 
 _MOST = 64
 """Instances whose row and messages may lag behind their history before new episodes wait."""
+_LEAST = 8
+"""How many may always, however slow storage is."""
+_SLOW = 0.15
+"""Seconds of lag from which on fewer may. Several workers together can keep storage busy, and Azurite gets slower with
+every message that is in it: so what was done is tidied up before more is begun."""
 
 _DELETIONS = 64
 """Messages of one merge that storage is asked to delete at once."""
@@ -90,8 +96,9 @@ class RowMerges:
         self._owns = owns
         self._repair = repair
         self._pending: dict[str, _Pending] = {}
-        self._lagging: set[str] = set()
-        """Instances whose row is being written, or is going to be."""
+        self._lagging: dict[str, float] = {}
+        """Instances whose row is being written, or is going to be, and since when (loop time)."""
+        self._room = AdaptiveLimit(_MOST, _LEAST, _SLOW)
         self._writers = Crew(_MOST, self._write)
         self._written = asyncio.Event()
         """A row was written; whoever waits for that clears it."""
@@ -100,7 +107,7 @@ class RowMerges:
     def is_full(self) -> bool:
         """So many rows and deletions are under way that new episodes wait: without a bound, they run ever further
         ahead."""
-        return len(self._lagging) >= _MOST
+        return len(self._lagging) >= self._room.value
 
     async def room(self) -> None:
         """Wait until this is not full."""
@@ -138,7 +145,7 @@ class RowMerges:
         if after is not None:
             waiting.after.append(after)
         if instance_id not in self._lagging:
-            self._lagging.add(instance_id)
+            self._lagging[instance_id] = _now()
             self._writers.add(instance_id)
 
     async def flush(self, belongs: Callable[[str], bool] = lambda instance_id: True) -> None:
@@ -153,7 +160,7 @@ class RowMerges:
         finally:
             is_behind = instance_id in self._pending
             if not is_behind:
-                self._lagging.discard(instance_id)
+                self._room.ended(_age(self._lagging.pop(instance_id)))
             self._written.set()
         return is_behind
 
@@ -205,7 +212,7 @@ class RowMerges:
         execution_id, row = str(pending.entity["ExecutionId"]), pending.row
         pause = 1.0
         while True:
-            began = asyncio.get_running_loop().time()
+            began = _now()
             try:
                 row.etag = await self._repair(instance_id, execution_id)
                 row.is_lost = row.etag is None
@@ -240,5 +247,9 @@ class RowMerges:
             logger.warning("A message could not be given back and appears when its lease ends: %s", error)
 
 
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def _age(since: float) -> float:
-    return asyncio.get_running_loop().time() - since
+    return _now() - since

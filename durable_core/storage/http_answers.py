@@ -43,7 +43,7 @@ class AnswerReader:
     def end(self) -> Answer | None:
         """The answer, if it ends where the connection does."""
         if self._ends_with_connection:
-            self.is_reusable = False
+            self._ends_with_connection = self.is_reusable = False
             self._complete()
         return self._taken()
 
@@ -54,7 +54,6 @@ class AnswerReader:
         return answer
 
     def _complete(self) -> None:
-        self._ends_with_connection = False
         self._answer = Answer(self._parser.get_status_code(), self._headers, b"".join(self._body))
 
     # --- what the parser calls ---
@@ -74,6 +73,7 @@ class AnswerReader:
         self._body.append(body)
 
     def on_message_complete(self) -> None:
+        self._ends_with_connection = False
         # Below 200, the service only says that it goes on.
         if self._parser.get_status_code() >= 200 and self._answer is None:
             self.is_reusable = self.is_reusable and self._parser.should_keep_alive()

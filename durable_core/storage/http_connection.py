@@ -25,7 +25,8 @@ def request_bytes(signed: Signed, authority: str) -> bytes:
     Raises:
         InvalidRequestError: a line break in a header would make a header, or a request, of what follows it.
     """
-    lines = [f"{signed.method} {signed.url.partition(authority)[2]} HTTP/1.1", f"Host: {authority}"]
+    target = signed.url.split("/", 3)[3]
+    lines = [f"{signed.method} /{target} HTTP/1.1", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in signed.headers.items()]
     if signed.body or signed.method != "GET":
         lines.append(f"Content-Length: {len(signed.body)}")
@@ -48,7 +49,7 @@ class HttpConnection(asyncio.Protocol):
         self._reader = AnswerReader()
         self._answer: asyncio.Future[Answer] | None = None
         """Of the request that is under way."""
-        self._was_idle = False
+        self._was_kept = False
         """Another request was answered before it."""
 
     async def exchange(self, request: bytes, timeout: float) -> Answer:
@@ -71,7 +72,7 @@ class HttpConnection(asyncio.Protocol):
         finally:
             limit.cancel()
             self._answer = None
-            self._was_idle = True
+            self._was_kept = True
 
     def close(self) -> None:
         """Close it at once."""
@@ -97,7 +98,7 @@ class HttpConnection(asyncio.Protocol):
             self._succeed(answer)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        was_idle = self._was_idle and not self._reader.has_begun
+        was_idle = self._was_kept and not self._reader.has_begun
         answer = self._reader.end() if exc is None else None
         if answer is not None:
             self._succeed(answer)

@@ -87,6 +87,12 @@ def test_half_an_answer_is_none(wire: bytes) -> None:
     assert reader.end() is None
 
 
+def test_that_it_goes_on_is_no_answer() -> None:
+    reader = AnswerReader()
+    assert reader.feed(b"HTTP/1.1 100 Continue\r\n\r\n") is None
+    assert reader.end() is None
+
+
 @pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nConnection: close\r\n", b"HTTP/1.0 200 OK\r\n"])
 def test_the_service_tells_that_it_will_close(head: bytes) -> None:
     reader = AnswerReader()

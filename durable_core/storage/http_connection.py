@@ -7,7 +7,6 @@ redirects, cookies, compression, proxies, streams.
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import cast
 
 from durable_core.errors import InvalidRequestError
@@ -82,8 +81,6 @@ class HttpConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.is_open = True
-        connected: socket.socket = transport.get_extra_info("socket")
-        connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
 
     def data_received(self, data: bytes) -> None:
         if self._answer is None or self._answer.done():

@@ -22,8 +22,6 @@ _IDLE = 4.0
 _AT_ONCE = 64
 _SHORTEST = 0.01
 """Seconds; no request is sent with less time than this to be answered."""
-_NEXT_ADDRESS = 0.25
-"""Seconds after which the next address of the same name is tried as well."""
 
 
 class HttpSession:
@@ -101,11 +99,7 @@ class _Service:
         try:
             _, connection = await asyncio.wait_for(
                 asyncio.get_running_loop().create_connection(
-                    HttpConnection,
-                    self._host,
-                    self._port,
-                    ssl=self._tls if self._is_secure else None,
-                    happy_eyeballs_delay=_NEXT_ADDRESS,
+                    HttpConnection, self._host, self._port, ssl=self._tls if self._is_secure else None
                 ),
                 timeout,
             )

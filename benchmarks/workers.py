@@ -159,13 +159,20 @@ async def _upkeep(fleet: _Fleet) -> None:
     last_call = fleet.since + 1.2 * _UPKEEP
     while True:
         asked = time.perf_counter()
-        with suppress(UnavailableError):  # it may last longer than a request
-            await fleet.account.tables.names(_NAMES.partitions)
+        await _answer(fleet.account)
         answered = time.perf_counter()
         if (answered - asked > _SILENCE and answered > fleet.since + _UPKEEP) or answered > last_call:
             fleet.since = answered
             return
         await asyncio.sleep(0.05)
+
+
+async def _answer(account: StorageAccount) -> None:
+    """Wait for any answer: the upkeep may last longer than a request."""
+    while True:
+        with suppress(UnavailableError):
+            await account.tables.names(_NAMES.partitions)
+            return
 
 
 async def _turn(fleet: _Fleet) -> Turn:

@@ -17,9 +17,10 @@ from durable_core.storage.transport import NoAnswerError, Signed
 if TYPE_CHECKING:
     import ssl
 
-_IDLE = 4.0
+IDLE = 4.0
 """Seconds for which an idle connection is kept: Azurite closes them after 5, and a closed one costs a retry."""
-_AT_ONCE = 64
+AT_ONCE = 64
+"""Requests under way, while the services are quick."""
 _SHORTEST = 0.01
 """Seconds; no request is sent with less time than this to be answered."""
 
@@ -28,7 +29,7 @@ class HttpSession:
     """The ``Carrier`` of an account; belongs to the event loop that first uses it."""
 
     def __init__(self) -> None:
-        self._congestion = Congestion(_AT_ONCE)
+        self._congestion = Congestion(AT_ONCE)
         self._services: dict[str, _Service] = {}
         """By scheme and authority, with which an address begins."""
 
@@ -43,11 +44,12 @@ class HttpSession:
             raise NoAnswerError(f"no earlier request has ended within {timeout:g} s", was_sent=False) from error
         began = time.monotonic()
         try:
-            connection = await service.connections.take(deadline - began)
+            try:
+                connection = await service.connections.take(deadline - began)
+            except asyncio.TimeoutError as error:
+                raise NoAnswerError(f"no connection was free within {timeout:g} s", was_sent=False) from error
             began = time.monotonic()
             return await self._exchange(service, connection, request, deadline)
-        except asyncio.TimeoutError as error:
-            raise NoAnswerError(f"no connection was free within {timeout:g} s", was_sent=False) from error
         finally:
             self._congestion.leave(time.monotonic() - began)
 
@@ -88,7 +90,7 @@ class _Service:
         self._is_secure = address.scheme == "https"
         self._host = address.hostname or ""
         self._port = address.port or (443 if self._is_secure else 80)
-        self.connections: Connections[HttpConnection] = Connections(_IDLE)
+        self.connections: Connections[HttpConnection] = Connections(IDLE)
 
     async def connect(self, timeout: float) -> HttpConnection:
         """Open a connection.

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from durable_core.storage.http_session import AT_ONCE, IDLE
+
 if TYPE_CHECKING:
     import aiohttp
-
-_IDLE = 4.0
-"""Seconds for which an idle connection is kept: Azurite closes them after 5, and a closed one costs a retry."""
-_AT_ONCE = 64
 
 
 class SdkSession:
@@ -32,7 +30,7 @@ def _open() -> aiohttp.ClientSession:
     import aiohttp
 
     session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_AT_ONCE, keepalive_timeout=_IDLE, ttl_dns_cache=300),
+        connector=aiohttp.TCPConnector(limit=AT_ONCE, keepalive_timeout=IDLE, ttl_dns_cache=300),
         cookie_jar=aiohttp.DummyCookieJar(),
         skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
     )

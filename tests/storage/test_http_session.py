@@ -21,6 +21,9 @@ from durable_core.storage.http_connection import request_bytes
 from durable_core.storage.http_session import HttpSession
 from durable_core.storage.transport import NoAnswerError, Signed
 
+Reply = Callable[[asyncio.StreamWriter, int], Awaitable[None]]
+"""Answers a request, given its number from 1."""
+
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -30,7 +33,7 @@ class Service:
     connections: how many were opened.
     """
 
-    def __init__(self, reply: Callable[[asyncio.StreamWriter, int], Awaitable[None]]) -> None:
+    def __init__(self, reply: Reply) -> None:
         self.url = ""
         self.requests: list[tuple[bytes, bytes]] = []
         self.has_request = asyncio.Event()
@@ -57,9 +60,7 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(
-    reply: Callable[[asyncio.StreamWriter, int], Awaitable[None]], tls: ssl.SSLContext | None = None
-) -> AsyncIterator[tuple[Service, HttpSession]]:
+async def serving(reply: Reply, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[Service, HttpSession]]:
     service, session = Service(reply), HttpSession()
     server = await asyncio.start_server(service.serve, "127.0.0.1", 0, ssl=tls)
     service.url = f"{'https' if tls else 'http'}://127.0.0.1:{server.sockets[0].getsockname()[1]}/acct/q"
